@@ -1,0 +1,1 @@
+"""The driver side of claimlens: one module a job, and what the jobs stand on."""

@@ -1,0 +1,1 @@
+"""Photo bytes to clean pixels, or a reason."""

@@ -1,0 +1,1 @@
+"""The one seam to storage: table contracts, idempotent writes and the change feed."""

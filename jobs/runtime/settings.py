@@ -1,0 +1,386 @@
+"""The one settings object: defaults < conf/base.yaml < conf/<place>.yaml < environment < --set a.b=c."""
+
+import difflib
+import os
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from udfs.errors import SettingsError
+
+PLACES = ("demo", "local", "databricks")
+ENVIRONMENT_PREFIX = "CLAIMLENS_"
+
+
+class Section(BaseModel):
+    """A group of settings; unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SparkSettings(Section):
+    """How the Spark session is found or built."""
+
+    app_name: str = "claimlens"
+    master: str | None = Field(None, description="Master URL; null takes the running session's, else local[*]")
+    remote: str | None = Field(None, description="Spark Connect address, for example sc://host:15002 or local[2]")
+    driver_memory: str = "2g"
+    shuffle_partitions: int = Field(8, ge=1)
+    delta_package: str = "io.delta:delta-spark_4.2_2.13:4.4.0"
+    delta_jars: list[str] = Field([], description="Delta jars supplied by hand, instead of Maven Central")
+    jar_cache: str = Field("~/.cache/claimlens/ivy", description="Where downloaded Delta jars are kept")
+    config: dict[str, str] = Field({}, description="Any further Spark configuration")
+
+
+class TableSettings(Section):
+    """Where the tables are: a Unity Catalog schema, or a directory."""
+
+    catalog: str | None = None
+    schema_name: str | None = Field(None, description="Schema; set together with catalog")
+    root: str = ".claimlens/lakehouse"
+    staging: str | None = Field(None, description="Directory for waves between inference and commit; null: root/_staging")
+
+
+class ClaimSettings(Section):
+    """Where claim records come from, and which of their columns means what."""
+
+    path: str | None = None
+    format: Literal["json", "csv", "parquet", "delta"] = "json"
+    multiline: bool = True
+    options: dict[str, str] = {}
+    columns: dict[str, str] = Field({}, description="column of the claims table -> column of the source, dots for nesting")
+    date_formats: list[str] = [
+        "yyyy-MM-dd HH:mm:ss",
+        "yyyy-MM-dd'T'HH:mm:ss",
+        "yyyy-MM-dd",
+        "dd-MM-yyyy",
+        "dd/MM/yyyy",
+        "dd.MM.yyyy",
+    ]
+    sentinel_dates: list[str] = Field(["1900-01-01"], description="Dates that stand for 'not known': kept and flagged")
+    dirty_keys: list[str] = Field(
+        [r"(?i)as per list.*", r"(?i)n/?a", r"(?i)unknown", r"-+", r"\s*"],
+        description="Regular expressions of keys that are text, not keys: kept and flagged",
+    )
+
+
+class LinkSettings(Section):
+    """How a photo finds its claims."""
+
+    kind: Literal["metadata", "path_pattern", "none"] = "path_pattern"
+    path: str | None = Field(None, description="metadata: the file with one row per photo and claim")
+    format: Literal["csv", "json", "parquet", "delta"] = "csv"
+    photo_column: str = "image_name"
+    claim_column: str = "claim_no"
+    pattern: str = Field(r".*/(?P<claim_id>[^/]+)/[^/]+$", description="path_pattern: names the group claim_id")
+
+
+class IngestSettings(Section):
+    """Photos in, and what they become."""
+
+    photos: str | None = Field(None, description="Directory, glob, object store or volume path of the photos")
+    glob: str = "*"
+    recursive: bool = True
+    auto_loader: bool = Field(False, description="Discover files by Databricks Auto Loader")
+    wave_photos: int = Field(2000, ge=1)
+    longest_side: int = Field(1024, ge=32)
+    jpeg_quality: int = Field(88, ge=1, le=100)
+    maximum_bytes: int = Field(64 * 1024 * 1024, ge=1)
+    maximum_pixels: int = Field(150_000_000, ge=1)
+    claims: ClaimSettings = ClaimSettings()
+    links: LinkSettings = LinkSettings()
+
+
+class ModelSettings(Section):
+    """The encoder."""
+
+    name: str = Field("bundled:demo", description="bundled:NAME, a local directory, or a Hugging Face hub name")
+    revision: str | None = Field(None, description="Commit of the hub model; required for hub models")
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    batch_size: int = Field(32, ge=1)
+    token: SecretStr | None = Field(None, description="Hub access token; prefer the environment")
+
+
+class EmbedSettings(Section):
+    """Which entities get vectors, and in what portions."""
+
+    photos: bool = True
+    narratives: bool = True
+    classify: bool = Field(True, description="Classify new photos in the same pass, where the model has a text tower")
+    wave_photos: int = Field(4096, ge=1)
+    partitions: int = Field(2, ge=1, description="Tasks per wave")
+
+
+class ClassifySettings(Section):
+    """Which taxonomy is applied."""
+
+    taxonomy: str = Field("vehicle", description="Name of a shipped taxonomy, or the path of a YAML file")
+
+
+class AssessSettings(Section):
+    """How reported severities compare with seen ones."""
+
+    severity_map: dict[str, str] = {
+        "trivial": "minor",
+        "trivial damage": "minor",
+        "minor": "minor",
+        "minor damage": "minor",
+        "low": "minor",
+        "moderate": "moderate",
+        "medium": "moderate",
+        "major": "severe",
+        "major damage": "severe",
+        "severe": "severe",
+        "high": "severe",
+        "total loss": "severe",
+    }
+
+
+class IndexSettings(Section):
+    """The vector index."""
+
+    root: str = ".claimlens/index"
+
+
+class SearchSettings(Section):
+    """Defaults of a search."""
+
+    limit: int = Field(10, ge=1, le=1000)
+
+
+class TrackingSettings(Section):
+    """MLflow."""
+
+    enabled: bool = True
+    uri: str | None = Field(None, description="Tracking server; null is a local SQLite store under tracking.root")
+    root: str = ".claimlens/mlflow"
+    experiment: str = "claimlens"
+
+
+class ReportSettings(Section):
+    """The HTML report."""
+
+    output: str = ".claimlens/report.html"
+    near_duplicate_distance: int = Field(4, ge=0, le=16, description="Bits of 64 by which perceptual hashes may differ")
+
+
+class LimitSettings(Section):
+    """When a job gives up."""
+
+    failure_rate: float = Field(0.2, ge=0, le=1, description="Share of failed rows above which the job fails")
+    failure_minimum: int = Field(20, ge=0, description="Rows below which the failure rate is not judged")
+
+
+class DemoSettings(Section):
+    """What the demo renders before the flow runs."""
+
+    root: str | None = Field(None, description="Where the demo data is rendered; null: no demo")
+    claims: int = Field(120, ge=1)
+    seed: int = 7
+
+
+class Settings(BaseSettings):
+    """Everything a user may set. See conf/base.yaml for the commented defaults."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, env_prefix=ENVIRONMENT_PREFIX, env_nested_delimiter="__"
+    )
+    layers: ClassVar[Sequence[tuple[str, Mapping[str, Any]]]] = ()
+
+    place: str = "local"
+    spark: SparkSettings = SparkSettings()
+    tables: TableSettings = TableSettings()
+    ingest: IngestSettings = IngestSettings()
+    model: ModelSettings = ModelSettings()
+    embed: EmbedSettings = EmbedSettings()
+    classify: ClassifySettings = ClassifySettings()
+    assess: AssessSettings = AssessSettings()
+    index: IndexSettings = IndexSettings()
+    search: SearchSettings = SearchSettings()
+    tracking: TrackingSettings = TrackingSettings()
+    report: ReportSettings = ReportSettings()
+    limits: LimitSettings = LimitSettings()
+    demo: DemoSettings = DemoSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order of precedence, strongest first. `init_settings` carries --set; files come in as `layers`."""
+        del dotenv_settings, file_secret_settings
+        files = [_LayerSource(settings_cls, values) for _, values in reversed(cls.layers)]
+        return (init_settings, env_settings, *files)
+
+
+class _LayerSource(PydanticBaseSettingsSource):
+    """One YAML file's values as a settings source."""
+
+    def __init__(self, settings_cls: type[BaseSettings], values: Mapping[str, Any]) -> None:
+        super().__init__(settings_cls)
+        self._values = values
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        del field
+        return self._values.get(field_name), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        return dict(self._values)
+
+
+def load_settings(config: str | None = None, overrides: Sequence[str] = ()) -> Settings:
+    """Read the settings of a place.
+
+    Args:
+        config: a place (demo, local, databricks) or the path of a YAML file; None takes CLAIMLENS_PLACE, else local.
+        overrides: `a.b=c` pairs, as given to --set; values are read as YAML.
+
+    Raises:
+        SettingsError: names the key, where it was set, and the nearest valid key.
+    """
+    place = config or os.environ.get(f"{ENVIRONMENT_PREFIX}PLACE") or "local"
+    layers = [_shipped_layer("base"), _place_layer(place)]
+    chosen = _override_layer(overrides)
+    environment = _environment_layer()
+    for name, values in [*layers, ("environment", environment), ("--set", chosen)]:
+        _refuse_unknown(Settings, values, (), name)
+
+    class Layered(Settings):
+        pass
+
+    Layered.layers = layers
+    named = {"place": Path(place).stem}
+    try:
+        return Layered(**{**named, **chosen})
+    except ValidationError as error:
+        first = error.errors()[0]
+        path = tuple(str(part) for part in first["loc"])
+        origin = _origin(path, [*layers, ("environment", environment), ("--set", chosen)])
+        raise SettingsError(f"{'.'.join(path)} in {origin}: {first['msg']}. Correct the value there.") from None
+
+
+def public_settings(settings: Settings) -> dict[str, Any]:
+    """The settings as plain values with secrets masked, fit for logs and MLflow."""
+    return settings.model_dump(mode="json")
+
+
+def shipped_names(folder: str) -> list[str]:
+    """Names (without .yaml) of what ships in conf/<folder>, for messages and listings."""
+    entries = resources.files("conf").joinpath(folder).iterdir()
+    return sorted(entry.name.removesuffix(".yaml") for entry in entries if entry.name.endswith(".yaml"))
+
+
+def _shipped_layer(name: str) -> tuple[str, dict[str, Any]]:
+    text = resources.files("conf").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
+    return f"conf/{name}.yaml", _parse(text, f"conf/{name}.yaml")
+
+
+def _place_layer(place: str) -> tuple[str, dict[str, Any]]:
+    if place in PLACES:
+        return _shipped_layer(place)
+    path = Path(place)
+    if path.suffix in {".yaml", ".yml"}:
+        if not path.is_file():
+            raise SettingsError(f"--config {place}: there is no such file; give one of {', '.join(PLACES)} or a YAML file.")
+        return str(path), _parse(path.read_text(encoding="utf-8"), str(path))
+    nearest = difflib.get_close_matches(place, PLACES, n=1)
+    hint = f"; did you mean {nearest[0]}?" if nearest else ""
+    raise SettingsError(f"--config {place}: not one of {', '.join(PLACES)} and not a .yaml file{hint}")
+
+
+def _parse(text: str, name: str) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" line {mark.line + 1}" if mark else ""
+        raise SettingsError(f"{name}{line}: not valid YAML. Correct the file.") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise SettingsError(f"{name}: must hold a mapping of settings, not a {type(values).__name__}.")
+    return values
+
+
+def _override_layer(overrides: Sequence[str]) -> dict[str, Any]:
+    layer: dict[str, Any] = {}
+    for override in overrides:
+        key, separator, text = override.partition("=")
+        if not separator or not key.strip():
+            raise SettingsError(f"--set {override}: write it as a.b=c, for example --set model.batch_size=16")
+        try:
+            value = yaml.safe_load(text) if text else None
+        except yaml.YAMLError:
+            value = text
+        target = layer
+        *parents, last = key.strip().split(".")
+        for parent in parents:
+            target = target.setdefault(parent, {})
+            if not isinstance(target, dict):
+                raise SettingsError(f"--set {override}: {parent} was set to a value before; set one or the other.")
+        target[last] = value
+    return layer
+
+
+def _environment_layer() -> dict[str, Any]:
+    layer: dict[str, Any] = {}
+    for name, value in os.environ.items():
+        if not name.startswith(ENVIRONMENT_PREFIX) or name in _OTHER_VARIABLES:
+            continue
+        path = name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
+        target = layer
+        for part in path[:-1]:
+            target = target.setdefault(part, {})
+        target[path[-1]] = value
+    return layer
+
+
+_OTHER_VARIABLES = {f"{ENVIRONMENT_PREFIX}PLACE", f"{ENVIRONMENT_PREFIX}SHARED_DATA"}
+
+
+def _refuse_unknown(model: type[BaseModel], values: Mapping[str, Any], path: tuple[str, ...], origin: str) -> None:
+    for key, value in values.items():
+        field = model.model_fields.get(str(key))
+        if field is None:
+            wanted = ".".join((*path, str(key)))
+            near = difflib.get_close_matches(str(key), model.model_fields, n=1, cutoff=0.4)
+            if near:
+                hint = f"the nearest valid key is {'.'.join((*path, near[0]))}"
+            else:
+                elsewhere = difflib.get_close_matches(wanted, _all_keys(Settings, ()), n=1, cutoff=0.3)
+                hint = f"the nearest valid key is {elsewhere[0]}" if elsewhere else f"valid keys: {', '.join(model.model_fields)}"
+            raise SettingsError(f"{wanted} in {origin} is not a setting; {hint}.")
+        section = field.annotation
+        if isinstance(section, type) and issubclass(section, BaseModel) and isinstance(value, Mapping):
+            _refuse_unknown(section, value, (*path, str(key)), origin)
+
+
+def _all_keys(model: type[BaseModel], path: tuple[str, ...]) -> list[str]:
+    keys: list[str] = []
+    for name, field in model.model_fields.items():
+        keys.append(".".join((*path, name)))
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            keys.extend(_all_keys(field.annotation, (*path, name)))
+    return keys
+
+
+def _origin(path: Sequence[str], layers: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
+    for name, values in reversed(layers):
+        found: Any = values
+        for part in path:
+            if not isinstance(found, Mapping) or part not in found:
+                break
+            found = found[part]
+        else:
+            return name
+    return "the settings"

@@ -1,0 +1,195 @@
+"""Embed photos and narratives: bounded waves of what has no vector yet under the current model_key."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from jobs.lakehouse.contracts import DAMAGE_PREDICTIONS, EMBEDDINGS
+from jobs.lakehouse.writes import append_once, delete_keys, stage
+from jobs.runtime.context import JobContext
+from jobs.runtime.entry import run_as_script
+from jobs.runtime.models import model_reference
+from jobs.runtime.report import Counts, Report
+from udfs.encoders import ModelReference, describe_model
+from udfs.outcome import Status
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from udfs.classifiers.zero_shot import ZeroShotHead
+
+
+def run(context: JobContext) -> Report:
+    """Give every sanitised photo, and every narrative where the model reads text, its vector.
+
+    What to do is what the tables lack for this model_key; so resuming, retrying and backfilling are this same job.
+    New photos are classified in the same pass when embed.classify is on and the model has a text tower.
+
+    Raises:
+        ModelError: the model cannot be loaded.
+        FailureRateError: too many photos failed; the waves done so far are kept.
+    """
+    settings = context.settings
+    reference = model_reference(settings.model)
+    model = describe_model(reference)
+    lakehouse = context.lakehouse
+    lakehouse.ensure("photos", "claims", "embeddings")
+    versions_in = lakehouse.versions("photos", "claims")
+    entities = _entities(context, model.model_key, has_text=model.has_text)
+    pending = {name: frame.count() for name, frame, _ in entities}
+    known = {name: total - pending[name] for name, _, total in entities}
+    details: dict[str, Any] = {
+        "model": settings.model.name,
+        "model_key": model.model_key,
+        "dimension": model.dimension,
+        "photos_embedded": 0,
+        "narratives_embedded": 0,
+    }
+    skipped = Counts(rows_in=sum(known.values()), skipped=sum(known.values()))
+    if context.dry_run:
+        waiting = sum(pending.values())
+        counts = skipped + Counts(rows_in=waiting)
+        return Report("embed", context.run_id, "dry_run", counts, versions_in=versions_in, details={**details, "pending": pending})
+    head = _head(context, has_text=model.has_text) if pending.get("photo") else None
+    progress = _Progress(context, reference, skipped, head)
+    for name, frame, _ in entities:
+        if pending[name]:
+            progress.embed(name, frame, pending[name])
+    if model.has_text and settings.embed.narratives:
+        details["narratives_replaced"] = _drop_stale_narratives(context)
+    details |= {
+        "photos_embedded": progress.embedded.get("photo", 0),
+        "narratives_embedded": progress.embedded.get("narrative", 0),
+        "classified_in_pass": progress.classified,
+        **progress.loading(),
+    }
+    status = "done" if sum(pending.values()) else "nothing_to_do"
+    versions_out = lakehouse.versions("embeddings")
+    return Report(
+        "embed", context.run_id, status, progress.counts, versions_in=versions_in, versions_out=versions_out, details=details
+    )
+
+
+def _entities(context: JobContext, model_key: str, *, has_text: bool) -> list[tuple[str, "DataFrame", int]]:
+    """What may be embedded: entity, the pending rows (entity_id, content_hash, content), and how many rows there are."""
+    from pyspark.sql import functions as F
+
+    lakehouse, settings = context.lakehouse, context.settings.embed
+    done = lakehouse.read("embeddings").where(F.col("model_key") == model_key)
+    sources: list[tuple[str, DataFrame]] = []
+    if settings.photos:
+        photos = lakehouse.read("photos").where(F.col("status") == Status.OK)
+        sources.append(("photo", photos.select(F.col("photo_id").alias("entity_id"), F.col("photo_id").alias("content_hash"), F.col("jpeg").alias("content"))))
+    if settings.narratives and has_text:
+        claims = lakehouse.read("claims").where(F.length(F.trim("narrative")) > 0)
+        hashed = F.sha2(F.col("narrative"), 256).alias("content_hash")
+        sources.append(("narrative", claims.select(F.col("claim_id").alias("entity_id"), hashed, F.col("narrative").alias("content"))))
+    entities = []
+    for name, source in sources:
+        keys = done.where(F.col("entity") == name).select("entity_id", "content_hash")
+        entities.append((name, source.join(keys, ["entity_id", "content_hash"], "left_anti"), source.count()))
+    return entities
+
+
+def _head(context: JobContext, *, has_text: bool) -> "ZeroShotHead | None":
+    if not (has_text and context.settings.embed.classify):
+        return None
+    from jobs.classify import head_for
+
+    return head_for(context)
+
+
+def _drop_stale_narratives(context: JobContext) -> int:
+    """Delete vectors of narratives whose text has changed or is gone since."""
+    from pyspark.sql import functions as F
+
+    lakehouse = context.lakehouse
+    current = lakehouse.read("claims").where(F.length(F.trim("narrative")) > 0)
+    current = current.select(F.col("claim_id").alias("entity_id"), F.sha2(F.col("narrative"), 256).alias("content_hash"))
+    stored = lakehouse.read("embeddings").where(F.col("entity") == "narrative").select("entity", "entity_id", "content_hash")
+    stale = stored.join(current, ["entity_id", "content_hash"], "left_anti").select("entity", "entity_id", "content_hash")
+    return delete_keys(lakehouse, stale, "embeddings") if stale.limit(1).count() else 0
+
+
+@dataclass
+class _Progress:
+    """The waves of one run, and what they have come to so far."""
+
+    context: JobContext
+    reference: ModelReference
+    counts: Counts
+    head: "ZeroShotHead | None"
+    embedded: dict[str, int] = field(default_factory=dict)
+    classified: int = 0
+    workers: dict[str, float] = field(default_factory=dict)
+
+    def embed(self, entity: str, pending: "DataFrame", total: int) -> None:
+        """Embed all pending rows of one entity, a wave at a time; each wave is committed before the next begins."""
+        from pyspark.sql import functions as F
+
+        size = self.context.settings.embed.wave_photos
+        waves = -(-total // size)
+        self.context.progress.start(f"embed {entity}s", total)
+        for wave in range(waves):
+            portion = pending.where(F.pmod(F.xxhash64("entity_id"), F.lit(waves)) == wave) if waves > 1 else pending
+            self._wave(entity, portion)
+        self.context.progress.finish()
+
+    def _wave(self, entity: str, portion: "DataFrame") -> None:
+        from pyspark.sql import functions as F
+
+        from udfs.embed import EMBEDDING_SCHEMA, embed_photo_batches, embed_text_batches
+
+        context, settings = self.context, self.context.settings
+        make = embed_photo_batches if entity == "photo" else embed_text_batches
+        named = "jpeg" if entity == "photo" else "text"
+        spread = portion.withColumnRenamed("content", named).repartition(settings.embed.partitions)
+        vectors = spread.select("entity_id", named).mapInArrow(make(self.reference, settings.model.batch_size), EMBEDDING_SCHEMA)
+        rows = vectors.select(
+            "*",
+            F.lit(entity).alias("entity"),
+            F.lit(describe_model(self.reference).model_key).alias("model_key"),
+            F.lit(context.clock()).alias("embedded_at"),
+            F.lit(context.run_id).alias("run_id"),
+        )
+        if entity == "photo":
+            rows = rows.withColumn("content_hash", F.col("entity_id"))
+        with stage(context.lakehouse, rows, context.run_id) as wave:
+            frame = wave.frame
+            if entity == "narrative":
+                frame = frame.join(portion.select("entity_id", "content_hash"), "entity_id")
+            inserted = append_once(context.lakehouse, frame, EMBEDDINGS.name)
+            self._account(entity, wave.rows, inserted, dict(wave.by_code))
+            for row in frame.groupBy("worker").agg(F.max("load_seconds").alias("seconds")).collect():
+                self.workers[row["worker"]] = row["seconds"]
+            if entity == "photo" and self.head is not None:
+                from jobs.classify import predictions_frame
+
+                seen = frame.where(F.col("status") == Status.OK).select(F.col("entity_id").alias("photo_id"), "vector")
+                with stage(context.lakehouse, predictions_frame(context, self.head, seen), context.run_id) as predicted:
+                    self.classified += append_once(context.lakehouse, predicted.frame, DAMAGE_PREDICTIONS.name)
+        context.check_failure_rate(self.counts)
+
+    def _account(self, entity: str, rows: int, inserted: int, by_code: dict[str, int]) -> None:
+        failed = sum(by_code.values())
+        # Rows that another run wrote in the meantime were not written by this one.
+        beaten = rows - inserted
+        written = max(rows - failed - beaten, 0)
+        self.counts += Counts(rows, written, rows - written - failed, failed, by_code)
+        self.embedded[entity] = self.embedded.get(entity, 0) + written
+        self.context.progress.advance(rows, failed)
+
+    def loading(self) -> dict[str, Any]:
+        """How many worker processes took part, and how long the slowest of them took to load the model."""
+        slowest = max(self.workers.values(), default=0.0)
+        return {"workers": len(self.workers), "model_load_seconds": round(slowest, 3)}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The job as a script for spark-submit."""
+    return run_as_script("embed", arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,169 @@
+"""The tables in Delta, by catalog name or by path: created if absent, verified, migrated or refused."""
+
+from typing import TYPE_CHECKING, Any
+
+from jobs.lakehouse.contracts import CONTRACTS, TableContract
+from jobs.lakehouse.locations import located
+from jobs.runtime.settings import TableSettings
+from udfs.errors import SettingsError, TableContractError
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+VERSION_PROPERTY = "claimlens.contract"
+
+
+class Lakehouse:
+    """The tables of one place. Everything that reads or writes a table goes through here."""
+
+    def __init__(self, spark: "SparkSession", settings: TableSettings) -> None:
+        if (settings.catalog is None) != (settings.schema_name is None):
+            raise SettingsError("tables.catalog and tables.schema_name belong together: set both, or neither and tables.root.")
+        self.spark = spark
+        self._settings = settings
+        self._ensured: set[str] = set()
+
+    @property
+    def staging(self) -> str:
+        """Directory in which waves wait between inference and commit."""
+        return located(self._settings.staging or f"{self._settings.root}/_staging")
+
+    @property
+    def checkpoints(self) -> str:
+        """Directory for the checkpoints of streams."""
+        return located(f"{self._settings.staging or self._settings.root}/_checkpoints")
+
+    def path(self, table: str) -> str | None:
+        """Where the table's files are, or None when a catalog decides that."""
+        return None if self._settings.catalog else located(f"{self._settings.root}/{table}")
+
+    def name(self, table: str) -> str:
+        """The table's name in SQL, quoted."""
+        path = self.path(table)
+        if path is not None:
+            return f"delta.`{path}`"
+        return f"`{self._settings.catalog}`.`{self._settings.schema_name}`.`{table}`"
+
+    def exists(self, table: str) -> bool:
+        """Whether the table is there, whatever its contract."""
+        return table in self._ensured or self._detail(table) is not None
+
+    def ensure(self, *tables: str) -> None:
+        """Create what is absent, and verify what is there.
+
+        Raises:
+            TableContractError: a table has another contract or schema, and no migration leads here; it is untouched.
+        """
+        for table in tables:
+            if table not in self._ensured:
+                contract = CONTRACTS[table]
+                detail = self._detail(table)
+                if detail is None:
+                    self._create(contract)
+                else:
+                    self._verify(contract, detail)
+                self._ensured.add(table)
+
+    def read(self, table: str, version: int | None = None) -> "DataFrame":
+        """The table's rows, now or at a version."""
+        self.ensure(table)
+        return self._load(self.spark.read.format("delta"), table, {} if version is None else {"versionAsOf": version})
+
+    def changes(self, table: str, since: int) -> "DataFrame | None":
+        """Rows of the change feed of versions after `since`, with _change_type and _commit_version; None when none."""
+        if self.version(table) <= since:
+            return None
+        options = {"readChangeFeed": "true", "startingVersion": since + 1}
+        return self._load(self.spark.read.format("delta"), table, options)
+
+    def version(self, table: str) -> int:
+        """The table's newest Delta version."""
+        self.ensure(table)
+        row = self.spark.sql(f"DESCRIBE HISTORY {self.name(table)} LIMIT 1").select("version").first()
+        if row is None:
+            raise TableContractError(f"Table {table} at {self.name(table)} has no history.")
+        return int(row["version"])
+
+    def versions(self, *tables: str) -> dict[str, int]:
+        """Newest Delta version of each table."""
+        return {table: self.version(table) for table in tables}
+
+    def table_id(self, table: str) -> str:
+        """Delta's own id of the table: another one means that it was dropped and made anew."""
+        self.ensure(table)
+        detail = self._detail(table)
+        return str(detail["id"]) if detail else ""
+
+    def _load(self, reader: Any, table: str, options: dict[str, Any]) -> "DataFrame":
+        for key, value in options.items():
+            reader = reader.option(key, value)
+        path = self.path(table)
+        frame: DataFrame = reader.table(self.name(table)) if path is None else reader.load(path)
+        return frame
+
+    def _detail(self, table: str) -> dict[str, Any] | None:
+        from pyspark.errors import AnalysisException
+
+        try:
+            row = self.spark.sql(f"DESCRIBE DETAIL {self.name(table)}").first()
+        except AnalysisException as error:
+            text = str(error)
+            if any(known in text for known in ("DELTA_MISSING_DELTA_TABLE", "DELTA_TABLE_NOT_FOUND", "PATH_NOT_FOUND",
+                                               "PATH_DOES_NOT_EXIST", "TABLE_OR_VIEW_NOT_FOUND", "SCHEMA_NOT_FOUND")):
+                return None
+            raise
+        detail = row.asDict() if row is not None else None
+        return detail if detail and detail.get("id") else None
+
+    def _create(self, contract: TableContract) -> None:
+        if self._settings.catalog:
+            self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS `{self._settings.catalog}`.`{self._settings.schema_name}`")
+        columns = ", ".join(
+            f"`{column.name}` {column.type}{' NOT NULL' if column.required else ''} COMMENT {_literal(column.comment)}"
+            for column in contract.columns
+        )
+        properties = {
+            "delta.enableChangeDataFeed": "true",
+            VERSION_PROPERTY: str(contract.version),
+            **{f"delta.constraints.{name}": expression for name, expression in contract.checks},
+        }
+        listed = ", ".join(f"{_literal(key)} = {_literal(value)}" for key, value in properties.items())
+        clustering = f" CLUSTER BY ({', '.join(contract.cluster_by)})" if contract.cluster_by else ""
+        self.spark.sql(
+            f"CREATE TABLE IF NOT EXISTS {self.name(contract.name)} ({columns}) USING DELTA "
+            f"COMMENT {_literal(contract.comment)}{clustering} TBLPROPERTIES ({listed})"
+        ).collect()
+
+    def _verify(self, contract: TableContract, detail: dict[str, Any]) -> None:
+        found = (detail.get("properties") or {}).get(VERSION_PROPERTY)
+        where = self.name(contract.name)
+        if found is None:
+            raise TableContractError(
+                f"{where} was not made by claimlens (it has no property {VERSION_PROPERTY}); it was left untouched. "
+                "Point tables.root, or tables.catalog and tables.schema_name, elsewhere."
+            )
+        version = int(found)
+        steps = dict(contract.migrations)
+        while version < contract.version and version in steps:
+            for statement in steps[version]:
+                self.spark.sql(statement.format(table=where)).collect()
+            version += 1
+            self.spark.sql(f"ALTER TABLE {where} SET TBLPROPERTIES ('{VERSION_PROPERTY}' = '{version}')").collect()
+        if version != contract.version:
+            raise TableContractError(
+                f"{where} has contract {found}, this claimlens writes contract {contract.version} and has no migration "
+                "between them; it was left untouched. Use the claimlens that wrote it, or another tables.root."
+            )
+        schema = self._load(self.spark.read.format("delta"), contract.name, {}).schema
+        present = {field.name: field.dataType.simpleString() for field in schema.fields}
+        wanted = {column.name: column.type.lower().replace(" ", "") for column in contract.columns}
+        if present != wanted:
+            name = min(key for key in present.keys() | wanted.keys() if present.get(key) != wanted.get(key))
+            raise TableContractError(
+                f"{where} has another schema than contract {contract.version}: column {name} is "
+                f"{present.get(name, 'absent')}, should be {wanted.get(name, 'absent')}; the table was left untouched."
+            )
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

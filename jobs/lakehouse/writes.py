@@ -1,0 +1,131 @@
+"""Idempotent writes: a wave is staged, so that inference runs exactly once, and then committed by key."""
+
+import random
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from jobs.lakehouse.contracts import CONTRACTS
+from jobs.lakehouse.locations import remove_directory
+from jobs.lakehouse.tables import Lakehouse
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from pyspark.sql import DataFrame, Row
+
+ATTEMPTS = 8
+
+
+@dataclass(frozen=True)
+class Wave:
+    """One staged portion of rows. Leave its `with` block, or call `discard`, to free the staging.
+
+    `frame` reads the staged rows, extra columns included; `rows` of them were staged, `failed` of these by code.
+    """
+
+    frame: "DataFrame"
+    path: str
+    rows: int
+    by_code: Mapping[str, int]
+
+    @property
+    def failed(self) -> int:
+        """Rows whose status is failed."""
+        return sum(self.by_code.values())
+
+    def discard(self) -> None:
+        """Remove the staged files."""
+        remove_directory(self.path)
+
+    def __enter__(self) -> "Wave":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: "TracebackType | None"
+    ) -> None:
+        self.discard()
+
+
+def stage(lakehouse: Lakehouse, frame: "DataFrame", run_id: str) -> Wave:
+    """Run `frame` once and keep its rows as Parquet. Counts rows, and failures by code where it has a status."""
+    from pyspark.sql import functions as F
+
+    path = f"{lakehouse.staging}/{run_id}/{uuid.uuid4().hex}"
+    try:
+        frame.write.parquet(path)
+    except BaseException:
+        remove_directory(path)
+        raise
+    staged = lakehouse.spark.read.schema(frame.schema).parquet(path)
+    if "error_code" in frame.columns:
+        counted = staged.groupBy("error_code").agg(F.count(F.lit(1)).alias("rows")).collect()
+        rows = sum(row["rows"] for row in counted)
+        by_code = {row["error_code"]: row["rows"] for row in counted if row["error_code"] is not None}
+    else:
+        rows, by_code = staged.count(), {}
+    return Wave(staged, path, rows, by_code)
+
+
+def append_once(lakehouse: Lakehouse, frame: "DataFrame", table: str) -> int:
+    """Insert the rows whose key the table does not hold yet; atomic, safe to repeat, safe beside another run.
+
+    `frame` must be cheap to read twice: a staged wave or a plain query, never inference itself (Delta may read the
+    source of a MERGE more than once). Columns beyond the contract's are left out.
+
+    Returns:
+        The number of rows that were inserted.
+    """
+    if not lakehouse.exists(table):
+        lakehouse.ensure(table)
+    result = _merge(lakehouse, frame, table, "WHEN NOT MATCHED THEN INSERT *")
+    return int(result["num_inserted_rows"])
+
+
+def upsert(lakehouse: Lakehouse, frame: "DataFrame", table: str, *, compare: tuple[str, ...]) -> tuple[int, int]:
+    """Insert new keys and update those rows of which a `compare` column differs.
+
+    Returns:
+        Rows inserted, rows updated; a repetition gives 0, 0 and, as nothing matches, changes no file.
+    """
+    differs = " OR ".join(f"NOT (target.`{column}` <=> source.`{column}`)" for column in compare)
+    clauses = f"WHEN MATCHED AND ({differs}) THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *"
+    result = _merge(lakehouse, frame, table, clauses)
+    return int(result["num_inserted_rows"]), int(result["num_updated_rows"])
+
+
+def delete_keys(lakehouse: Lakehouse, keys: "DataFrame", table: str) -> int:
+    """Delete the rows whose key columns equal a row of `keys` (any subset of the table's columns).
+
+    Returns:
+        The number of rows that were deleted.
+    """
+    lakehouse.ensure(table)
+    joined = " AND ".join(f"target.`{column}` = source.`{column}`" for column in keys.columns)
+    statement = f"MERGE INTO {lakehouse.name(table)} target USING {{source}} source ON {joined} WHEN MATCHED THEN DELETE"
+    return int(_committed(lakehouse, statement, keys.dropDuplicates())["num_deleted_rows"])
+
+
+def _merge(lakehouse: Lakehouse, frame: "DataFrame", table: str, clauses: str) -> "Row":
+    lakehouse.ensure(table)
+    contract = CONTRACTS[table]
+    rows = frame.select(*(column.name for column in contract.columns)).dropDuplicates(list(contract.key))
+    joined = " AND ".join(f"target.`{column}` = source.`{column}`" for column in contract.key)
+    statement = f"MERGE INTO {lakehouse.name(table)} target USING {{source}} source ON {joined} {clauses}"
+    return _committed(lakehouse, statement, rows)
+
+
+def _committed(lakehouse: Lakehouse, statement: str, source: "DataFrame") -> "Row":
+    """Run a MERGE, again when another writer was faster: Delta refuses to let two of them insert the same key."""
+    from pyspark.errors import PySparkException
+
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return lakehouse.spark.sql(statement, source=source).collect()[0]
+        except PySparkException as error:
+            if "DELTA_CONCURRENT" not in str(error) and "Concurrent" not in str(error) or attempt == ATTEMPTS:
+                raise
+            time.sleep(random.uniform(0.1, 0.5) * attempt)
+    raise AssertionError("unreachable")

@@ -1,0 +1,62 @@
+"""Fixtures of the whole suite: one Spark session, a fresh lakehouse a test, and the optional shared data."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jobs.runtime.settings import Settings, SparkSettings, TableSettings, load_settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[object]:
+    """The one session of the run: two threads, up to four attempts a task, small shuffles."""
+    from jobs.runtime.session import spark_session
+
+    session = spark_session(SparkSettings(master="local[2,4]", shuffle_partitions=2, driver_memory="1g"))
+    yield session
+    session.stop()
+
+
+@pytest.fixture
+def lakehouse(spark, tmp_path):
+    """Empty tables in a directory of the test's own."""
+    from jobs.lakehouse.tables import Lakehouse
+
+    return Lakehouse(spark, TableSettings(root=str(tmp_path / "lakehouse")))
+
+
+@pytest.fixture
+def settings(tmp_path) -> Settings:
+    """Settings whose every output lies in the test's own directory; tracking is off."""
+    return settings_in(tmp_path)
+
+
+def settings_in(folder: Path, *overrides: str) -> Settings:
+    """Local settings under a folder, with further `a.b=c` overrides."""
+    return load_settings(
+        "local",
+        [
+            f"tables.root={folder}/lakehouse",
+            f"index.root={folder}/index",
+            f"tracking.root={folder}/mlflow",
+            "tracking.enabled=false",
+            f"report.output={folder}/report.html",
+            "spark.master='local[2,4]'",
+            "spark.shuffle_partitions=2",
+            *overrides,
+        ],
+    )
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real photos and models, where the machine has them; the test is skipped, saying so, where it has not."""
+    named = os.environ.get("CLAIMLENS_SHARED_DATA")
+    folder = Path(named) if named else ROOT.parent / "shared"
+    if not (folder / "data").is_dir():
+        pytest.skip("the shared data is not on this machine (set CLAIMLENS_SHARED_DATA)")
+    return folder

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from jobs.lakehouse.contracts import DAMAGE_PREDICTIONS, EMBEDDINGS
+from jobs.lakehouse.locations import remove_abandoned
 from jobs.lakehouse.writes import append_once, delete_keys, stage
 from jobs.runtime.context import JobContext
 from jobs.runtime.entry import run_as_script
@@ -51,6 +52,7 @@ def run(context: JobContext) -> Report:
         waiting = sum(pending.values())
         counts = skipped + Counts(rows_in=waiting)
         return Report("embed", context.run_id, "dry_run", counts, versions_in=versions_in, details={**details, "pending": pending})
+    remove_abandoned(lakehouse.staging, now=context.clock(), hours=settings.tables.staging_hours)
     head = _head(context, has_text=model.has_text) if pending.get("photo") else None
     progress = _Progress(context, reference, skipped, head)
     for name, frame, _ in entities:

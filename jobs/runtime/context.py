@@ -104,7 +104,9 @@ class JobContext:
             )
 
     def record(self, report: Report) -> None:
-        """Write the report to job_runs."""
+        """Write the report to job_runs; a job that used no Spark (search, or one that failed early) starts none here."""
+        if not self.started:
+            return
         from pyspark.sql import Row
 
         from jobs.lakehouse.contracts import JOB_RUNS

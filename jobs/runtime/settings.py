@@ -44,6 +44,7 @@ class TableSettings(Section):
     schema_name: str | None = Field(None, description="Schema; set together with catalog")
     root: str = ".claimlens/lakehouse"
     staging: str | None = Field(None, description="Directory for waves between inference and commit; null: root/_staging")
+    staging_hours: float = Field(24, ge=0, description="Age after which a wave left by a killed run is cleared away")
 
 
 class ClaimSettings(Section):

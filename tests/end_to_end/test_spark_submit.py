@@ -1,0 +1,126 @@
+"""The door of spark-submit: a real standalone cluster whose executors have the archive and nothing else of ours."""
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyspark
+import pytest
+
+from jobs.runtime.delta_jars import delta_jars
+from jobs.runtime.settings import SparkSettings
+from tests.end_to_end.conftest import ROOT, place
+
+HOME = Path(pyspark.__file__).parent
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory) -> Path:
+    """The wheel under the name that Spark accepts."""
+    folder = tmp_path_factory.mktemp("archive")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    return Path(shutil.copy(next(folder.glob("*.whl")), folder / "claimlens.zip"))
+
+
+@pytest.fixture(scope="module")
+def interpreter(tmp_path_factory) -> Path:
+    """A Python that has the third-party packages but not this project, however it is installed here."""
+    wrapper = tmp_path_factory.mktemp("interpreter") / "python"
+    packages = sysconfig.get_paths()["purelib"]
+    wrapper.write_text(f'#!/bin/sh\nexport PYTHONPATH="$PYTHONPATH:{packages}"\nexec "{sys.executable}" -S "$@"\n')
+    wrapper.chmod(0o755)
+    return wrapper
+
+
+@contextmanager
+def standalone_cluster(folder: Path, environment: dict[str, str]) -> Iterator[str]:
+    """One master and two workers of one core each on loopback; gives the master's address."""
+    port = _free_port()
+    environment = {**environment, "SPARK_DAEMON_MEMORY": "256m", "SPARK_LOCAL_IP": "127.0.0.1"}
+    start = [str(HOME / "bin" / "spark-class")]
+    master = f"spark://127.0.0.1:{port}"
+    commands = [["org.apache.spark.deploy.master.Master", "--host", "127.0.0.1", "--port", str(port), "--webui-port", "0"]]
+    commands += [
+        ["org.apache.spark.deploy.worker.Worker", "--host", "127.0.0.1", "--webui-port", "0", "-c", "1", "-m", "1g",
+         "-d", str(folder / f"worker{number}"), master]
+        for number in range(2)
+    ]  # fmt: skip
+    processes = []
+    try:
+        for number, command in enumerate(commands):
+            log = (folder / f"daemon{number}.log").open("w")
+            processes.append(subprocess.Popen([*start, *command], env=environment, stdout=log, stderr=log))
+            if number == 0:
+                _wait_for(port)
+        yield master
+    finally:
+        for process in reversed(processes):
+            process.terminate()
+        for process in processes:
+            process.wait(20)
+
+
+def test_a_job_runs_on_a_cluster_from_the_archive_alone(tmp_path, demo_input, archive, interpreter):
+    environment = {
+        name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "PYSPARK_GATEWAY_PORT"}
+    }
+    environment |= {"PYSPARK_PYTHON": str(interpreter), "PYSPARK_DRIVER_PYTHON": str(interpreter)}
+    scripts = tmp_path / "scripts" / "jobs"
+    scripts.mkdir(parents=True)
+    reports = {}
+    with standalone_cluster(tmp_path, environment) as master:
+        for job in ("ingest", "embed"):
+            # Alone in its folder, so that nothing but the archive can supply jobs, udfs and conf.
+            script = shutil.copy(ROOT / "jobs" / f"{job}.py", scripts)
+            command = [
+                str(HOME / "bin" / "spark-submit"),
+                "--master", master, "--py-files", str(archive), "--jars", ",".join(delta_jars(SparkSettings())),
+                "--driver-memory", "1g", "--executor-memory", "800m", "--total-executor-cores", "2",
+                "--conf", "spark.executor.cores=1", "--conf", "spark.driver.host=127.0.0.1",
+                "--conf", "spark.databricks.delta.snapshotPartitions=1", "--conf", "spark.ui.enabled=false",
+                script, "--json", *place(tmp_path, demo_input),
+            ]  # fmt: skip
+            done = subprocess.run(
+                command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=280, check=False
+            )
+            assert done.returncode == 0, done.stderr[-4000:]
+            reports[job] = json.loads(done.stdout.strip().splitlines()[-1])
+    assert reports["ingest"]["counts"]["in"] == len([p for p in (demo_input / "photos").rglob("*") if p.is_file()])
+    assert reports["embed"]["photos_embedded"] > 0
+    # One process on each of the two executors loaded the model, once.
+    assert reports["embed"]["workers"] == 2
+    executors = [path.name for path in tmp_path.glob("worker*/app-*/*") if path.is_dir()]
+    assert len(executors) >= 4, "two executors for each of the two jobs"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_for(port: int) -> None:
+    for _ in range(150):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.2)
+    raise AssertionError("the master did not start")
+
+
+def test_the_archive_carries_the_settings_and_the_demo_model(archive):
+    listing = subprocess.run(
+        [sys.executable, "-m", "zipfile", "-l", str(archive)], capture_output=True, text=True, check=True
+    ).stdout
+    for name in ("conf/base.yaml", "conf/taxonomies/vehicle.yaml", "conf/models/demo/model.safetensors", "udfs/embed.py"):
+        assert re.search(rf"^{re.escape(name)}\s", listing, re.MULTILINE), name

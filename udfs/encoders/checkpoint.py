@@ -1,0 +1,106 @@
+"""What both encoders share: loading safetensors onto a device without surprises, and unit rows out of features."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from udfs.errors import ModelError
+
+if TYPE_CHECKING:
+    import torch
+    from numpy.typing import NDArray
+
+# Parts that some checkpoints lack and no vector depends on, unless the pooler is what makes the vector.
+_UNUSED = r"(.*\.)?(mask_token|position_ids)"
+_UNUSED_WITHOUT_POOLER = r"(.*\.)?pooler\..*|" + _UNUSED
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No progress bars and load reports of transformers while a model loads; what matters becomes a ModelError."""
+    from transformers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def network(directory: Path, name: str, *, dtype: str, device: str, pooling: str) -> Any:
+    """The model in evaluation mode on its device, every weight from safetensors, no code from the model's files.
+
+    Raises:
+        ModelError: weights are missing, of other shapes, or do not load; or the device is not there.
+    """
+    import torch
+    from transformers import AutoModel
+
+    target = torch_device(device)
+    try:
+        with quiet():
+            model, loading = AutoModel.from_pretrained(
+                directory,
+                dtype=getattr(torch, dtype),
+                use_safetensors=True,
+                local_files_only=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+            )
+    except (ValueError, OSError, RuntimeError, KeyError, ImportError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ModelError(f"model {name} does not load ({type(error).__name__}: {reason}).") from error
+    unused = _UNUSED if pooling == "pooler" else _UNUSED_WITHOUT_POOLER
+    missing = sorted(str(key) for key in loading["missing_keys"] if re.fullmatch(unused, str(key)) is None)
+    if missing or loading["mismatched_keys"]:
+        example = missing[0] if missing else str(next(iter(loading["mismatched_keys"])))
+        count = len(missing) + len(loading["mismatched_keys"])
+        raise ModelError(
+            f"model {name}: {count} weights are missing or of another shape than config.json says, such as {example}; "
+            f"they would be random. Copy the model again."
+        )
+    return model.to(target).eval()
+
+
+def torch_device(device: str) -> "torch.device":
+    """The device by its setting; auto is the first CUDA device where there is one, else the CPU.
+
+    Raises:
+        ModelError: this machine has no such device.
+    """
+    import torch
+
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        chosen = torch.device(device)
+    except RuntimeError as error:
+        raise ModelError(f"model device {device} is not known; use auto, cpu, mps, cuda or cuda:N.") from error
+    if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
+        raise ModelError(f"model device {device} is not on this machine; set model.device=auto or cpu.")
+    if chosen.type == "mps" and not torch.backends.mps.is_available():
+        raise ModelError("model device mps is not on this machine; set model.device=auto or cpu.")
+    return chosen
+
+
+def unit_rows(features: "torch.Tensor", dimension: int) -> "NDArray[np.float32]":
+    """Features [n, dimension] of any dtype on any device to float32 rows of Euclidean length 1.
+
+    Raises:
+        ValueError: a row is not finite, or zero, so that it has no direction.
+    """
+    rows = features.float().cpu().numpy().astype(np.float64)
+    if rows.ndim != 2 or rows.shape[1] != dimension:
+        raise ModelError(f"the model gives vectors of shape {rows.shape}, expected [n, {dimension}].")
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    if not np.all(np.isfinite(norms)) or np.any(norms < 1e-12):
+        raise ValueError("the model gave a vector that is not finite, or zero")
+    return (rows / norms).astype(np.float32)

@@ -1,0 +1,101 @@
+"""The job `report`: one self-contained HTML page about everything that the tables hold."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jobs.runtime.context import JobContext
+from jobs.runtime.report import Counts, Report
+from udfs.errors import InputError, SettingsError
+
+JOB = "report"
+
+
+def run(context: JobContext) -> Report:
+    """Write the page to settings.report.output; details['page'] is its path.
+
+    A dry run reads the counts and writes nothing.
+
+    Raises:
+        SettingsError: report.output is an address, not a path.
+        InputError: the page cannot be written there.
+    """
+    from jobs.reporting.gather import gather_content, gather_overview, mismatched_claims
+    from jobs.reporting.gather_duplicates import gather_duplicates
+    from jobs.reporting.page import render_page
+    from jobs.reporting.reading import Snapshot
+
+    started = time.perf_counter()
+    output = _output(context.settings.report.output)
+    context.progress.say("Reading the tables for the report.")
+    snapshot = Snapshot(context)
+    overview = gather_overview(snapshot)
+    details: dict[str, Any] = {
+        "claims": overview.rows["claims"],
+        "photos": overview.rows.get("photos", 0),
+        "photos_classified": overview.rows["damage_predictions"],
+        "mismatched_claims": mismatched_claims(overview),
+        "review_queue": overview.for_review,
+        "failures": {f"{stage}/{code}": count for (stage, code), count in sorted(overview.failed.items())},
+        "model_key": overview.keys.model_key,
+        "head_key": overview.keys.head_key,
+    }
+    if context.dry_run:
+        duplicates = gather_duplicates(snapshot, context.settings.report.near_duplicate_distance)
+        details |= {"near_duplicate_pairs": duplicates.pairs, "shared_photos": duplicates.shared_photos}
+        counts, status = Counts(rows_in=1, skipped=1), "dry_run"
+    else:
+        content = gather_content(context, snapshot, overview)
+        page = render_page(content)
+        _write(output, page)
+        details |= {
+            "near_duplicate_pairs": content.totals.near_duplicate_pairs,
+            "shared_photos": content.totals.shared_photos,
+            "page": str(output.resolve()),
+            "page_bytes": len(page.encode("utf-8")),
+            "photos_shown": len(content.thumbnails),
+            "map_points": len(content.photo_map.points) if content.photo_map else 0,
+            "missing": dict(content.missing),
+        }
+        counts, status = Counts(rows_in=1, written=1), "done"
+    return Report(
+        JOB,
+        context.run_id,
+        status,
+        counts,
+        seconds=time.perf_counter() - started,
+        versions_in=snapshot.versions,
+        details=details,
+    )
+
+
+def _output(text: str) -> Path:
+    path = text.removeprefix("file:")
+    if "://" in path:
+        raise SettingsError(f"report.output = {text}: give the path of a file; on Databricks, one under /Volumes.")
+    return Path("/" + path.lstrip("/") if text.startswith("file:") else path)
+
+
+def _write(output: Path, page: str) -> None:
+    """A reader sees the old page or the new one, never half of one."""
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = output.with_name(output.name + ".unfinished")
+        unfinished.write_text(page, encoding="utf-8")
+        unfinished.replace(output)
+    except OSError as error:
+        raise InputError(
+            f"The report cannot be written to {output}: {error.strerror or error}. Set report.output to a path that can."
+        ) from None
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The job as a script, for spark-submit."""
+    from jobs.runtime.entry import run_as_script
+
+    return run_as_script(JOB, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,1 +1,1 @@
-"""The vector index: its protocol and its stores."""
+"""The vector index: its protocol, its store, and the rows that the tables say it should hold."""

@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check clean
+.PHONY: help setup demo test check archive clean
 
 # The CPU build of torch (2 GB instead of 6 on Linux): make demo TORCH_INDEX=<address of PyTorch's CPU index>
 export TORCH_INDEX ?=
@@ -32,6 +32,11 @@ check: setup ## Lint, formatting, types, and the arrows between packages
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -q tests/unit/test_architecture.py
+
+archive: setup ## Build dist/claimlens.zip, which spark-submit --py-files takes
+	@$(BIN)/python -m hatchling build -t wheel -d dist >/dev/null
+	@cp "$$(ls -t dist/*.whl | head -n 1)" dist/claimlens.zip
+	@echo dist/claimlens.zip
 
 clean: ## Remove what the demo and the tests made; the virtual environment stays
 	@rm -rf .claimlens .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build spark-warehouse metastore_db derby.log

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from udfs.errors import SettingsError
@@ -26,12 +26,12 @@ class Section(BaseModel):
 class SparkSettings(Section):
     """How the Spark session is found or built."""
 
-    app_name: str = "claimlens"
+    app_name: str = Field("claimlens", description="Name of the Spark application")
     master: str | None = Field(None, description="Master URL; null takes the running session's, else local[*]")
     remote: str | None = Field(None, description="Spark Connect address, for example sc://host:15002 or local[2]")
-    driver_memory: str = "2g"
-    shuffle_partitions: int = Field(8, ge=1)
-    delta_package: str = "io.delta:delta-spark_4.2_2.13:4.4.0"
+    driver_memory: str = Field("2g", description="Memory of the driver's JVM")
+    shuffle_partitions: int = Field(8, ge=1, description="Tasks after a shuffle")
+    delta_package: str = Field("io.delta:delta-spark_4.2_2.13:4.4.0", description="Maven coordinates of Delta")
     delta_jars: list[str] = Field([], description="Delta jars supplied by hand, instead of Maven Central")
     jar_cache: str = Field("~/.cache/claimlens/ivy", description="Where downloaded Delta jars are kept")
     config: dict[str, str] = Field({}, description="Any further Spark configuration")
@@ -40,9 +40,9 @@ class SparkSettings(Section):
 class TableSettings(Section):
     """Where the tables are: a Unity Catalog schema, or a directory."""
 
-    catalog: str | None = None
+    catalog: str | None = Field(None, description="Unity Catalog catalog; null keeps the tables under tables.root")
     schema_name: str | None = Field(None, description="Schema; set together with catalog")
-    root: str = ".claimlens/lakehouse"
+    root: str = Field(".claimlens/lakehouse", description="Directory of the tables, any path that Spark writes")
     staging: str | None = Field(None, description="Directory for waves between inference and commit; null: root/_staging")
     staging_hours: float = Field(24, ge=0, description="Age after which a wave left by a killed run is cleared away")
 
@@ -50,10 +50,10 @@ class TableSettings(Section):
 class ClaimSettings(Section):
     """Where claim records come from, and which of their columns means what."""
 
-    path: str | None = None
-    format: Literal["json", "csv", "parquet", "delta"] = "json"
-    multiline: bool = True
-    options: dict[str, str] = {}
+    path: str | None = Field(None, description="File or directory of the claim records; null: no claims")
+    format: Literal["json", "csv", "parquet", "delta"] = Field("json", description="json, csv, parquet or delta")
+    multiline: bool = Field(True, description="json: the file is one array, not one record a line")
+    options: dict[str, str] = Field({}, description="Further options for Spark's reader")
     columns: dict[str, str] = Field({}, description="column of the claims table -> column of the source, dots for nesting")
     date_formats: list[str] = [
         "yyyy-MM-dd HH:mm:ss",
@@ -62,7 +62,7 @@ class ClaimSettings(Section):
         "dd-MM-yyyy",
         "dd/MM/yyyy",
         "dd.MM.yyyy",
-    ]
+    ]  # tried in this order; the first that fits a value decides, so put your own first
     sentinel_dates: list[str] = Field(["1900-01-01"], description="Dates that stand for 'not known': kept and flagged")
     dirty_keys: list[str] = Field(
         [r"(?i)as per list.*", r"(?i)n/?a", r"(?i)unknown", r"-+", r"\s*"],
@@ -73,11 +73,13 @@ class ClaimSettings(Section):
 class LinkSettings(Section):
     """How a photo finds its claims."""
 
-    kind: Literal["metadata", "path_pattern", "none"] = "path_pattern"
+    kind: Literal["metadata", "path_pattern", "none"] = Field(
+        "path_pattern", description="metadata (a file), path_pattern (the photo's path), or none"
+    )
     path: str | None = Field(None, description="metadata: the file with one row per photo and claim")
-    format: Literal["csv", "json", "parquet", "delta"] = "csv"
-    photo_column: str = "image_name"
-    claim_column: str = "claim_no"
+    format: Literal["csv", "json", "parquet", "delta"] = Field("csv", description="metadata: the file's format")
+    photo_column: str = Field("image_name", description="metadata: column with the photo's name or relative path")
+    claim_column: str = Field("claim_no", description="metadata: column with the claim's number")
     pattern: str = Field(r".*/(?P<claim_id>[^/]+)/[^/]+$", description="path_pattern: names the group claim_id")
 
 
@@ -85,14 +87,14 @@ class IngestSettings(Section):
     """Photos in, and what they become."""
 
     photos: str | None = Field(None, description="Directory, glob, object store or volume path of the photos")
-    glob: str = "*"
-    recursive: bool = True
+    glob: str = Field("*", description="Names of the files that are photos, for example *.jpg")
+    recursive: bool = Field(True, description="Look into subdirectories too")
     auto_loader: bool = Field(False, description="Discover files by Databricks Auto Loader")
-    wave_photos: int = Field(2000, ge=1)
-    longest_side: int = Field(1024, ge=32)
-    jpeg_quality: int = Field(88, ge=1, le=100)
-    maximum_bytes: int = Field(64 * 1024 * 1024, ge=1)
-    maximum_pixels: int = Field(150_000_000, ge=1)
+    wave_photos: int = Field(2000, ge=1, description="Files that are read, cleaned and committed together")
+    longest_side: int = Field(1024, ge=32, description="Longest side of a sanitised photo in pixels")
+    jpeg_quality: int = Field(88, ge=1, le=100, description="Quality of the sanitised JPEG")
+    maximum_bytes: int = Field(64 * 1024 * 1024, ge=1, description="Larger files fail with too_many_bytes")
+    maximum_pixels: int = Field(150_000_000, ge=1, description="Larger pictures fail with too_many_pixels")
     claims: ClaimSettings = ClaimSettings()
     links: LinkSettings = LinkSettings()
 
@@ -102,19 +104,20 @@ class ModelSettings(Section):
 
     name: str = Field("bundled:demo", description="bundled:NAME, a local directory, or a Hugging Face hub name")
     revision: str | None = Field(None, description="Commit of the hub model; required for hub models")
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    batch_size: int = Field(32, ge=1)
-    token: SecretStr | None = Field(None, description="Hub access token; prefer the environment")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="auto takes a GPU where there is one")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="auto: bfloat16 on a GPU, float32 elsewhere; part of the model_key"
+    )
+    batch_size: int = Field(32, ge=1, description="Photos that go through the model together")
 
 
 class EmbedSettings(Section):
     """Which entities get vectors, and in what portions."""
 
-    photos: bool = True
-    narratives: bool = True
+    photos: bool = Field(True, description="Embed photos")
+    narratives: bool = Field(True, description="Embed claim narratives, where the model has a text tower")
     classify: bool = Field(True, description="Classify new photos in the same pass, where the model has a text tower")
-    wave_photos: int = Field(4096, ge=1)
+    wave_photos: int = Field(4096, ge=1, description="Photos that are inferred and committed together; a crash loses one wave")
     partitions: int = Field(2, ge=1, description="Tasks per wave")
 
 
@@ -127,6 +130,7 @@ class ClassifySettings(Section):
 class AssessSettings(Section):
     """How reported severities compare with seen ones."""
 
+    # reported severity in lower case -> minor, moderate or severe
     severity_map: dict[str, str] = {
         "trivial": "minor",
         "trivial damage": "minor",
@@ -146,28 +150,28 @@ class AssessSettings(Section):
 class IndexSettings(Section):
     """The vector index."""
 
-    root: str = ".claimlens/index"
+    root: str = Field(".claimlens/index", description="Directory of the indexes, one for each model_key")
 
 
 class SearchSettings(Section):
     """Defaults of a search."""
 
-    limit: int = Field(10, ge=1, le=1000)
+    limit: int = Field(10, ge=1, le=1000, description="Hits")
 
 
 class TrackingSettings(Section):
     """MLflow."""
 
-    enabled: bool = True
+    enabled: bool = Field(True, description="Log every job to MLflow")
     uri: str | None = Field(None, description="Tracking server; null is a local SQLite store under tracking.root")
-    root: str = ".claimlens/mlflow"
-    experiment: str = "claimlens"
+    root: str = Field(".claimlens/mlflow", description="Directory of the local store")
+    experiment: str = Field("claimlens", description="MLflow experiment")
 
 
 class ReportSettings(Section):
     """The HTML report."""
 
-    output: str = ".claimlens/report.html"
+    output: str = Field(".claimlens/report.html", description="Where the page is written")
     near_duplicate_distance: int = Field(4, ge=0, le=16, description="Bits of 64 by which perceptual hashes may differ")
 
 
@@ -182,8 +186,8 @@ class DemoSettings(Section):
     """What the demo renders before the flow runs."""
 
     root: str | None = Field(None, description="Where the demo data is rendered; null: no demo")
-    claims: int = Field(120, ge=1)
-    seed: int = 7
+    claims: int = Field(120, ge=1, description="Claims to render")
+    seed: int = Field(7, description="Same seed, same bytes")
 
 
 class Settings(BaseSettings):

@@ -51,7 +51,9 @@ def run(context: JobContext) -> Report:
     if context.dry_run:
         waiting = sum(pending.values())
         counts = skipped + Counts(rows_in=waiting)
-        return Report("embed", context.run_id, "dry_run", counts, versions_in=versions_in, details={**details, "pending": pending})
+        return Report(
+            "embed", context.run_id, "dry_run", counts, versions_in=versions_in, details={**details, "pending": pending}
+        )
     remove_abandoned(lakehouse.staging, now=context.clock(), hours=settings.tables.staging_hours)
     head = _head(context, has_text=model.has_text) if pending.get("photo") else None
     progress = _Progress(context, reference, skipped, head)
@@ -67,9 +69,15 @@ def run(context: JobContext) -> Report:
         **progress.loading(),
     }
     status = "done" if sum(pending.values()) else "nothing_to_do"
-    versions_out = lakehouse.versions("embeddings")
+    written = lakehouse.versions("embeddings")
     return Report(
-        "embed", context.run_id, status, progress.counts, versions_in=versions_in, versions_out=versions_out, details=details
+        "embed",
+        context.run_id,
+        status,
+        progress.counts,
+        versions_in=versions_in,
+        versions_out=written,
+        details=details,
     )
 
 
@@ -82,11 +90,25 @@ def _entities(context: JobContext, model_key: str, *, has_text: bool) -> list[tu
     sources: list[tuple[str, DataFrame]] = []
     if settings.photos:
         photos = lakehouse.read("photos").where(F.col("status") == Status.OK)
-        sources.append(("photo", photos.select(F.col("photo_id").alias("entity_id"), F.col("photo_id").alias("content_hash"), F.col("jpeg").alias("content"))))
+        sources.append(
+            (
+                "photo",
+                photos.select(
+                    F.col("photo_id").alias("entity_id"),
+                    F.col("photo_id").alias("content_hash"),
+                    F.col("jpeg").alias("content"),
+                ),
+            )
+        )
     if settings.narratives and has_text:
         claims = lakehouse.read("claims").where(F.length(F.trim("narrative")) > 0)
         hashed = F.sha2(F.col("narrative"), 256).alias("content_hash")
-        sources.append(("narrative", claims.select(F.col("claim_id").alias("entity_id"), hashed, F.col("narrative").alias("content"))))
+        sources.append(
+            (
+                "narrative",
+                claims.select(F.col("claim_id").alias("entity_id"), hashed, F.col("narrative").alias("content")),
+            )
+        )
     entities = []
     for name, source in sources:
         keys = done.where(F.col("entity") == name).select("entity_id", "content_hash")
@@ -108,9 +130,15 @@ def _drop_stale_narratives(context: JobContext) -> int:
 
     lakehouse = context.lakehouse
     current = lakehouse.read("claims").where(F.length(F.trim("narrative")) > 0)
-    current = current.select(F.col("claim_id").alias("entity_id"), F.sha2(F.col("narrative"), 256).alias("content_hash"))
-    stored = lakehouse.read("embeddings").where(F.col("entity") == "narrative").select("entity", "entity_id", "content_hash")
-    stale = stored.join(current, ["entity_id", "content_hash"], "left_anti").select("entity", "entity_id", "content_hash")
+    current = current.select(
+        F.col("claim_id").alias("entity_id"), F.sha2(F.col("narrative"), 256).alias("content_hash")
+    )
+    stored = (
+        lakehouse.read("embeddings").where(F.col("entity") == "narrative").select("entity", "entity_id", "content_hash")
+    )
+    stale = stored.join(current, ["entity_id", "content_hash"], "left_anti").select(
+        "entity", "entity_id", "content_hash"
+    )
     return delete_keys(lakehouse, stale, "embeddings") if stale.limit(1).count() else 0
 
 
@@ -147,7 +175,9 @@ class _Progress:
         make = embed_photo_batches if entity == "photo" else embed_text_batches
         named = "jpeg" if entity == "photo" else "text"
         spread = portion.withColumnRenamed("content", named).repartition(settings.embed.partitions)
-        vectors = spread.select("entity_id", named).mapInArrow(make(self.reference, settings.model.batch_size), EMBEDDING_SCHEMA)
+        vectors = spread.select("entity_id", named).mapInArrow(
+            make(self.reference, settings.model.batch_size), EMBEDDING_SCHEMA
+        )
         rows = vectors.select(
             "*",
             F.lit(entity).alias("entity"),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jobs.runtime.context import JobContext
 from jobs.runtime.entry import run_as_script
-from jobs.runtime.execution import run_job
+from jobs.runtime.execution import execute
 from jobs.runtime.report import Counts, Report
 
 
@@ -29,7 +29,7 @@ def run(context: JobContext) -> Report:
     reports: list[Report] = []
     for number, (job, step) in enumerate(steps, start=1):
         context.progress.say(f"{number}/{len(steps)} {job}")
-        done = run_job(context.next_job(), job, step)
+        done = execute(job, step, context.next_job())
         context.progress.say(f"    {done.status}: {_sentence(done.counts)} in {done.seconds:.1f} s")
         reports.append(done)
     by_job = {report.job: report for report in reports}

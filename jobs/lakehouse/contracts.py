@@ -108,7 +108,12 @@ PHOTO_FILES = TableContract(
         Column("path", "STRING", "Where the file is", required=True),
         Column("modification_time", "TIMESTAMP", "The file's own time stamp", required=True),
         Column("length", "BIGINT", "Size in bytes", required=True),
-        Column("photo_id", "STRING", "SHA-256 of the bytes; of path, time and length where they cannot be read", required=True),
+        Column(
+            "photo_id",
+            "STRING",
+            "SHA-256 of the bytes; of path, time and length where they cannot be read",
+            required=True,
+        ),
         Column("first_seen", "TIMESTAMP", "When it was first ingested", required=True),
         Column("run_id", "STRING", "The job run that wrote it", required=True),
     ),
@@ -165,7 +170,9 @@ EMBEDDINGS = TableContract(
         Column("entity", "STRING", "photo or narrative", required=True),
         Column("entity_id", "STRING", "photo_id, or claim_id of the narrative", required=True),
         Column("model_key", "STRING", "Hash of everything that decides the vector", required=True),
-        Column("content_hash", "STRING", "SHA-256 of what was embedded; a narrative's changes with its text", required=True),
+        Column(
+            "content_hash", "STRING", "SHA-256 of what was embedded; a narrative's changes with its text", required=True
+        ),
         Column("vector", "ARRAY<FLOAT>", "Unit vector; null when failed"),
         Column("dimension", "INT", "Length of the vector; null when failed"),
         Column("norm", "DOUBLE", "Euclidean length as stored, 1 within rounding; null when failed"),

@@ -8,7 +8,7 @@ from jobs.runtime.settings import TableSettings
 from udfs.errors import SettingsError, TableContractError
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame, DataFrameReader, SparkSession
 
 VERSION_PROPERTY = "claimlens.contract"
 
@@ -18,7 +18,9 @@ class Lakehouse:
 
     def __init__(self, spark: "SparkSession", settings: TableSettings) -> None:
         if (settings.catalog is None) != (settings.schema_name is None):
-            raise SettingsError("tables.catalog and tables.schema_name belong together: set both, or neither and tables.root.")
+            raise SettingsError(
+                "tables.catalog and tables.schema_name belong together: set both, or neither and tables.root."
+            )
         self.spark = spark
         self._settings = settings
         self._ensured: set[str] = set()
@@ -94,12 +96,11 @@ class Lakehouse:
         detail = self._detail(table)
         return str(detail["id"]) if detail else ""
 
-    def _load(self, reader: Any, table: str, options: dict[str, Any]) -> "DataFrame":
+    def _load(self, reader: "DataFrameReader", table: str, options: dict[str, int | str]) -> "DataFrame":
         for key, value in options.items():
             reader = reader.option(key, value)
         path = self.path(table)
-        frame: DataFrame = reader.table(self.name(table)) if path is None else reader.load(path)
-        return frame
+        return reader.table(self.name(table)) if path is None else reader.load(path)
 
     def _detail(self, table: str) -> dict[str, Any] | None:
         from pyspark.errors import AnalysisException
@@ -108,8 +109,17 @@ class Lakehouse:
             row = self.spark.sql(f"DESCRIBE DETAIL {self.name(table)}").first()
         except AnalysisException as error:
             text = str(error)
-            if any(known in text for known in ("DELTA_MISSING_DELTA_TABLE", "DELTA_TABLE_NOT_FOUND", "PATH_NOT_FOUND",
-                                               "PATH_DOES_NOT_EXIST", "TABLE_OR_VIEW_NOT_FOUND", "SCHEMA_NOT_FOUND")):
+            if any(
+                known in text
+                for known in (
+                    "DELTA_MISSING_DELTA_TABLE",
+                    "DELTA_TABLE_NOT_FOUND",
+                    "PATH_NOT_FOUND",
+                    "PATH_DOES_NOT_EXIST",
+                    "TABLE_OR_VIEW_NOT_FOUND",
+                    "SCHEMA_NOT_FOUND",
+                )
+            ):
                 return None
             raise
         detail = row.asDict() if row is not None else None

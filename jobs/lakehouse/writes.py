@@ -104,7 +104,9 @@ def delete_keys(lakehouse: Lakehouse, keys: "DataFrame", table: str) -> int:
     """
     lakehouse.ensure(table)
     joined = " AND ".join(f"target.`{column}` = source.`{column}`" for column in keys.columns)
-    statement = f"MERGE INTO {lakehouse.name(table)} target USING {{source}} source ON {joined} WHEN MATCHED THEN DELETE"
+    statement = (
+        f"MERGE INTO {lakehouse.name(table)} target USING {{source}} source ON {joined} WHEN MATCHED THEN DELETE"
+    )
     return int(_committed(lakehouse, statement, keys.dropDuplicates())["num_deleted_rows"])
 
 

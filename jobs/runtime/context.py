@@ -99,12 +99,12 @@ class JobContext:
         if counts.written + counts.failed >= limits.failure_minimum and counts.failure_rate > limits.failure_rate:
             codes = ", ".join(f"{code} {number}" for code, number in sorted(counts.by_code.items()))
             raise FailureRateError(
-                f"{counts.failed} of {counts.written + counts.failed} rows failed ({codes}), more than limits.failure_rate = "
-                f"{limits.failure_rate:g} allows; what was done is kept. Mend the input, or raise the limit."
+                f"{counts.failed} of {counts.written + counts.failed} rows failed ({codes}), more than "
+                f"limits.failure_rate = {limits.failure_rate:g} allows; what was done is kept. Mend the input, or raise the limit."
             )
 
     def record(self, report: Report) -> None:
-        """Write the report to job_runs; a job that used no Spark (search, or one that failed early) starts none here."""
+        """Write the report to job_runs; a job that used no Spark, such as search, starts none for this."""
         if not self.started:
             return
         from pyspark.sql import Row

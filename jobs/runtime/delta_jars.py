@@ -26,7 +26,9 @@ def delta_jars(settings: SparkSettings, *, fetch: bool = True) -> list[str]:
     if settings.delta_jars:
         missing = [jar for jar in settings.delta_jars if not Path(jar).expanduser().is_file()]
         if missing:
-            raise EnvironmentMissingError(f"spark.delta_jars names {missing[0]}, which is not there; correct the setting.")
+            raise EnvironmentMissingError(
+                f"spark.delta_jars names {missing[0]}, which is not there; correct the setting."
+            )
         return [str(Path(jar).expanduser()) for jar in settings.delta_jars]
     cache = Path(settings.jar_cache).expanduser()
     listing = cache / (re.sub(r"[^A-Za-z0-9.]+", "_", settings.delta_package) + ".list")
@@ -35,7 +37,10 @@ def delta_jars(settings: SparkSettings, *, fetch: bool = True) -> list[str]:
         return cached
     cache.mkdir(parents=True, exist_ok=True)
     result = subprocess.run(
-        [sys.executable, "-c", _RESOLVE, settings.delta_package, str(cache)], capture_output=True, text=True, check=False
+        [sys.executable, "-c", _RESOLVE, settings.delta_package, str(cache)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     jars = _needed(cache / "jars")
     if result.returncode != 0 or not any("delta-spark" in jar.name for jar in jars):

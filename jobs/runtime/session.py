@@ -81,13 +81,18 @@ def java_version() -> int:
     """
     home = os.environ.get("JAVA_HOME")
     java = str(Path(home) / "bin" / "java") if home else shutil.which("java")
-    hint = "Install Java 17 or 21 (Debian: apt-get install openjdk-17-jre-headless; macOS: brew install openjdk@17), or set JAVA_HOME."
+    hint = (
+        "Install Java 17 or 21 (Debian: apt-get install openjdk-17-jre-headless; macOS: brew install openjdk@17), "
+        "or set JAVA_HOME."
+    )
     if java is None or (home and not Path(java).exists()):
         raise EnvironmentMissingError(f"Spark needs Java and none was found. {hint}")
     answer = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
     digits = answer.partition('"')[2].partition('"')[0].split(".")[0]
     if not digits.isdigit() or int(digits) not in SUPPORTED_JAVA:
-        raise EnvironmentMissingError(f"Spark 4.2 runs on Java 17 or 21, and {java} is {digits or 'something else'}. {hint}")
+        raise EnvironmentMissingError(
+            f"Spark 4.2 runs on Java 17 or 21, and {java} is {digits or 'something else'}. {hint}"
+        )
     return int(digits)
 
 

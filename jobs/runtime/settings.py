@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from udfs.errors import SettingsError
@@ -43,7 +44,9 @@ class TableSettings(Section):
     catalog: str | None = Field(None, description="Unity Catalog catalog; null keeps the tables under tables.root")
     schema_name: str | None = Field(None, description="Schema; set together with catalog")
     root: str = Field(".claimlens/lakehouse", description="Directory of the tables, any path that Spark writes")
-    staging: str | None = Field(None, description="Directory for waves between inference and commit; null: root/_staging")
+    staging: str | None = Field(
+        None, description="Directory for waves between inference and commit; null: root/_staging"
+    )
     staging_hours: float = Field(24, ge=0, description="Age after which a wave left by a killed run is cleared away")
 
 
@@ -54,7 +57,7 @@ class ClaimSettings(Section):
     format: Literal["json", "csv", "parquet", "delta"] = Field("json", description="json, csv, parquet or delta")
     multiline: bool = Field(True, description="json: the file is one array, not one record a line")
     options: dict[str, str] = Field({}, description="Further options for Spark's reader")
-    columns: dict[str, str] = Field({}, description="column of the claims table -> column of the source, dots for nesting")
+    columns: dict[str, str] = Field({}, description="column of claims -> column of the source, dots for nesting")
     date_formats: list[str] = [
         "yyyy-MM-dd HH:mm:ss",
         "yyyy-MM-dd'T'HH:mm:ss",
@@ -117,7 +120,7 @@ class EmbedSettings(Section):
     photos: bool = Field(True, description="Embed photos")
     narratives: bool = Field(True, description="Embed claim narratives, where the model has a text tower")
     classify: bool = Field(True, description="Classify new photos in the same pass, where the model has a text tower")
-    wave_photos: int = Field(4096, ge=1, description="Photos that are inferred and committed together; a crash loses one wave")
+    wave_photos: int = Field(4096, ge=1, description="Photos inferred and committed together; a crash loses one wave")
     partitions: int = Field(2, ge=1, description="Tasks per wave")
 
 
@@ -235,7 +238,7 @@ class _LayerSource(PydanticBaseSettingsSource):
         super().__init__(settings_cls)
         self._values = values
 
-    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         del field
         return self._values.get(field_name), field_name, False
 
@@ -296,7 +299,7 @@ def _place_layer(place: str) -> tuple[str, dict[str, Any]]:
     path = Path(place)
     if path.suffix in {".yaml", ".yml"}:
         if not path.is_file():
-            raise SettingsError(f"--config {place}: there is no such file; give one of {', '.join(PLACES)} or a YAML file.")
+            raise SettingsError(f"--config {place}: no such file; give one of {', '.join(PLACES)} or a YAML file.")
         return str(path), _parse(path.read_text(encoding="utf-8"), str(path))
     nearest = difflib.get_close_matches(place, PLACES, n=1)
     hint = f"; did you mean {nearest[0]}?" if nearest else ""
@@ -363,7 +366,11 @@ def _refuse_unknown(model: type[BaseModel], values: Mapping[str, Any], path: tup
                 hint = f"the nearest valid key is {'.'.join((*path, near[0]))}"
             else:
                 elsewhere = difflib.get_close_matches(wanted, _all_keys(Settings, ()), n=1, cutoff=0.3)
-                hint = f"the nearest valid key is {elsewhere[0]}" if elsewhere else f"valid keys: {', '.join(model.model_fields)}"
+                hint = (
+                    f"the nearest valid key is {elsewhere[0]}"
+                    if elsewhere
+                    else f"valid: {', '.join(model.model_fields)}"
+                )
             raise SettingsError(f"{wanted} in {origin} is not a setting; {hint}.")
         section = field.annotation
         if isinstance(section, type) and issubclass(section, BaseModel) and isinstance(value, Mapping):

@@ -47,7 +47,7 @@ def test_killing_the_driver_in_the_middle_of_embed_changes_nothing_in_the_end(tm
     small = ["embed.wave_photos=8", "embed.partitions=1"]
     for folder in (undisturbed, disturbed):
         assert claimlens("ingest", "--json", *place(folder, demo_input)).report["status"] == "done"
-    claimlens("embed", "--json", *place(undisturbed, demo_input, *small)).report
+    assert claimlens("embed", "--json", *place(undisturbed, demo_input, *small)).report["status"] == "done"
     _start_embed_and_kill_it(tmp_path, disturbed, demo_input, small)
     tables = Lakehouse(spark, TableSettings(root=str(disturbed / "lakehouse")))
     part = tables.read("embeddings").count()
@@ -60,7 +60,15 @@ def test_killing_the_driver_in_the_middle_of_embed_changes_nothing_in_the_end(tm
         ("damage_predictions", ["photo_id", "model_key", "head_key", "labels", "severity", "part", "decision"]),
     ):
         rows = [
-            sorted(map(str, Lakehouse(spark, TableSettings(root=str(folder / "lakehouse"))).read(table).select(*columns).collect()))
+            sorted(
+                map(
+                    str,
+                    Lakehouse(spark, TableSettings(root=str(folder / "lakehouse")))
+                    .read(table)
+                    .select(*columns)
+                    .collect(),
+                )
+            )
             for folder in (undisturbed, disturbed)
         ]
         assert rows[0] == rows[1], table

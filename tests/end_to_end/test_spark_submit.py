@@ -49,7 +49,9 @@ def standalone_cluster(folder: Path, environment: dict[str, str]) -> Iterator[st
     environment = {**environment, "SPARK_DAEMON_MEMORY": "256m", "SPARK_LOCAL_IP": "127.0.0.1"}
     start = [str(HOME / "bin" / "spark-class")]
     master = f"spark://127.0.0.1:{port}"
-    commands = [["org.apache.spark.deploy.master.Master", "--host", "127.0.0.1", "--port", str(port), "--webui-port", "0"]]
+    commands = [
+        ["org.apache.spark.deploy.master.Master", "--host", "127.0.0.1", "--port", str(port), "--webui-port", "0"]
+    ]
     commands += [
         ["org.apache.spark.deploy.worker.Worker", "--host", "127.0.0.1", "--webui-port", "0", "-c", "1", "-m", "1g",
          "-d", str(folder / f"worker{number}"), master]
@@ -122,5 +124,10 @@ def test_the_archive_carries_the_settings_and_the_demo_model(archive):
     listing = subprocess.run(
         [sys.executable, "-m", "zipfile", "-l", str(archive)], capture_output=True, text=True, check=True
     ).stdout
-    for name in ("conf/base.yaml", "conf/taxonomies/vehicle.yaml", "conf/models/demo/model.safetensors", "udfs/embed.py"):
+    for name in (
+        "conf/base.yaml",
+        "conf/taxonomies/vehicle.yaml",
+        "conf/models/demo/model.safetensors",
+        "udfs/embed.py",
+    ):
         assert re.search(rf"^{re.escape(name)}\s", listing, re.MULTILINE), name

@@ -6,7 +6,6 @@ from pathlib import Path
 SIDE = 32
 PATCH = 8
 WIDTH = 32
-WORDS = "a photo of car with broken glass dent scratch front rear bumper door undamaged".split()
 
 
 def build_clip(folder: Path, seed: int = 0) -> Path:
@@ -21,7 +20,7 @@ def build_clip(folder: Path, seed: int = 0) -> Path:
         projection_dim=24,
     )
     processor = CLIPImageProcessorPil(size={"shortest_edge": SIDE}, crop_size={"height": SIDE, "width": SIDE})
-    return _save(folder, CLIPModel, config, processor, tokenizer, seed)
+    return _save(folder, CLIPModel, config, processor, tokenizer=tokenizer, seed=seed)
 
 
 def build_siglip(folder: Path, seed: int = 0) -> Path:
@@ -34,7 +33,7 @@ def build_siglip(folder: Path, seed: int = 0) -> Path:
         vision_config={**_tower(), "image_size": SIDE, "patch_size": PATCH},
     )
     processor = SiglipImageProcessorPil(size={"height": SIDE, "width": SIDE})
-    return _save(folder, SiglipModel, config, processor, tokenizer, seed)
+    return _save(folder, SiglipModel, config, processor, tokenizer=tokenizer, seed=seed)
 
 
 def build_siglip2(folder: Path, seed: int = 0) -> Path:
@@ -47,7 +46,7 @@ def build_siglip2(folder: Path, seed: int = 0) -> Path:
         vision_config={**_tower(), "patch_size": PATCH, "num_patches": 16},
     )
     processor = Siglip2ImageProcessorPil(patch_size=PATCH, max_num_patches=16)
-    return _save(folder, Siglip2Model, config, processor, tokenizer, seed)
+    return _save(folder, Siglip2Model, config, processor, tokenizer=tokenizer, seed=seed)
 
 
 def build_vit(folder: Path, seed: int = 0) -> Path:
@@ -55,16 +54,24 @@ def build_vit(folder: Path, seed: int = 0) -> Path:
     from transformers import ViTConfig, ViTImageProcessorPil, ViTModel
 
     config = ViTConfig(**_tower(), image_size=SIDE, patch_size=PATCH)
-    return _save(folder, ViTModel, config, ViTImageProcessorPil(size={"height": SIDE, "width": SIDE}), None, seed)
+    return _save(
+        folder,
+        ViTModel,
+        config,
+        ViTImageProcessorPil(size={"height": SIDE, "width": SIDE}),
+        seed=seed,
+    )
 
 
 def build_dinov2(folder: Path, seed: int = 0) -> Path:
     """A DINOv2 of dimension 32."""
     from transformers import BitImageProcessorPil, Dinov2Config, Dinov2Model
 
-    config = Dinov2Config(hidden_size=WIDTH, num_hidden_layers=2, num_attention_heads=2, image_size=SIDE, patch_size=PATCH)
+    config = Dinov2Config(
+        hidden_size=WIDTH, num_hidden_layers=2, num_attention_heads=2, image_size=SIDE, patch_size=PATCH
+    )
     processor = BitImageProcessorPil(size={"shortest_edge": SIDE}, crop_size={"height": SIDE, "width": SIDE})
-    return _save(folder, Dinov2Model, config, processor, None, seed)
+    return _save(folder, Dinov2Model, config, processor, seed=seed)
 
 
 def build_mobilenet_v1(folder: Path, seed: int = 0) -> Path:
@@ -73,7 +80,7 @@ def build_mobilenet_v1(folder: Path, seed: int = 0) -> Path:
 
     config = MobileNetV1Config(image_size=SIDE, depth_multiplier=0.0625)
     processor = MobileNetV1ImageProcessorPil(size={"height": SIDE, "width": SIDE}, do_center_crop=False)
-    return _save(folder, MobileNetV1Model, config, processor, None, seed)
+    return _save(folder, MobileNetV1Model, config, processor, seed=seed)
 
 
 def build_other_vision(folder: Path, family: str, seed: int = 0) -> Path:
@@ -93,16 +100,33 @@ def build_other_vision(folder: Path, family: str, seed: int = 0) -> Path:
         "swin": (
             hf.SwinModel,
             hf.SwinConfig,
-            {"image_size": SIDE, "patch_size": 4, "embed_dim": 8, "depths": [1, 1], "num_heads": [2, 2], "window_size": 4},
+            {
+                "image_size": SIDE,
+                "patch_size": 4,
+                "embed_dim": 8,
+                "depths": [1, 1],
+                "num_heads": [2, 2],
+                "window_size": 4,
+            },
         ),
         "convnext": (hf.ConvNextModel, hf.ConvNextConfig, small),
         "convnextv2": (hf.ConvNextV2Model, hf.ConvNextV2Config, small),
         "dinov3_convnext": (hf.DINOv3ConvNextModel, hf.DINOv3ConvNextConfig, small),
         "resnet": (hf.ResNetModel, hf.ResNetConfig, {**small, "embedding_size": 8}),
-        "mobilenet_v2": (hf.MobileNetV2Model, hf.MobileNetV2Config, {"image_size": SIDE, "depth_multiplier": 0.25}),
+        "mobilenet_v2": (
+            hf.MobileNetV2Model,
+            hf.MobileNetV2Config,
+            {"image_size": SIDE, "depth_multiplier": 0.25},
+        ),
     }
     model, config, values = known[family]
-    return _save(folder, model, config(**values), hf.ViTImageProcessorPil(size={"height": SIDE, "width": SIDE}), None, seed)
+    return _save(
+        folder,
+        model,
+        config(**values),
+        hf.ViTImageProcessorPil(size={"height": SIDE, "width": SIDE}),
+        seed=seed,
+    )
 
 
 def change_json(path: Path, **changes: object) -> None:
@@ -140,7 +164,7 @@ def _sigmoid_tokenizer():
     return Siglip2Tokenizer(vocab=vocabulary, merges=[], model_max_length=64, model_input_names=["input_ids"])
 
 
-def _save(folder: Path, model_class, config, processor, tokenizer, seed: int) -> Path:
+def _save(folder: Path, model_class, config, processor, *, tokenizer=None, seed: int) -> Path:
     import torch
     from transformers.utils import logging
 
@@ -148,7 +172,7 @@ def _save(folder: Path, model_class, config, processor, tokenizer, seed: int) ->
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = model_class(config)
-        # Fresh models start with tiny weights: photos would be almost alike, and nothing left after 25 convolutions.
+        # Fresh models start with tiny weights: photos would be almost alike, or vanish in many layers.
         with torch.no_grad():
             for parameter in model.parameters():
                 if parameter.ndim == 4:

@@ -1,7 +1,8 @@
 """Embed photos and texts inside Spark: Arrow iterators for the jobs, pandas UDFs for SQL and notebooks.
 
-Every row that goes in comes out, with a unit vector or with a code that says why not. Photos are decoded and resized by
-a few threads ahead of the model, which sees batches of batch_size however Spark cuts its Arrow batches.
+Every row that goes in comes out, with a unit vector or with a code that says why not. Photos are decoded and
+resized by a few threads ahead of the model, which sees batches of batch_size however Spark cuts its Arrow
+batches.
 """
 
 import io
@@ -25,15 +26,17 @@ from udfs.residency import resident_encoder
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
+    from pyspark.sql import Column
 
+    from udfs.encoders.preprocessing import Prepared
     from udfs.encoders.protocol import Encoder
 
 EMBEDDING_SCHEMA = (
     "entity_id string, vector array<float>, dimension int, norm double, status string, error_code string, "
     "error_detail string, worker string, load_seconds double, batch_seconds double"
 )
-"""What the Arrow iterators give, for mapInArrow. `worker` is host:process, `load_seconds` what its model took to load,
-`batch_seconds` the wall time of the forward pass of the row's batch."""
+"""What the Arrow iterators give, for mapInArrow. `worker` is host:process, `load_seconds` what its model took
+to load, `batch_seconds` the wall time of the forward pass of the row's batch."""
 
 ARROW_EMBEDDING_SCHEMA = pa.schema(
     [
@@ -69,7 +72,8 @@ class Failure:
 
 @dataclass
 class Embedded:
-    """One batch after the model: `vectors` float32 [rows, dimension], unit rows, zero where `failures` has the row."""
+    """One batch after the model: `vectors` float32 [rows, dimension], unit rows, zero where `failures` has
+    the row."""
 
     vectors: "NDArray[np.float32]"
     failures: dict[int, Failure] = field(default_factory=dict)
@@ -81,7 +85,8 @@ def embed_rows(
 ) -> Embedded:
     """Encode what is not a Failure already, so that an input which breaks its batch fails alone.
 
-    A batch that does not fit into memory is halved until it does; one that fails otherwise is repeated row by row.
+    A batch that does not fit into memory is halved until it does; one that fails otherwise is repeated row by
+    row.
 
     Raises:
         ModelError: the model itself cannot do this.
@@ -119,7 +124,7 @@ def embed_rows(
     return embedded
 
 
-def prepare_photo(encoder: "Encoder", jpeg: bytes | None) -> Any:
+def prepare_photo(encoder: "Encoder", jpeg: bytes | None) -> "Prepared | Failure":
     """Decode and preprocess one photo: the model's input arrays, or the Failure that says why not."""
     try:
         photo = _decoded(jpeg)
@@ -136,8 +141,8 @@ def prepare_text(text: str | None) -> str | Failure:
 def embed_photo_batches(reference: ModelReference, batch_size: int = 32) -> ArrowBatches:
     """The function for DataFrame.mapInArrow(..., EMBEDDING_SCHEMA) over columns entity_id and jpeg.
 
-    Call it on the driver: it settles the dtype and the model_key there, and workers that find another model under the
-    same name refuse to mix it in. One model is loaded per worker, at its first row.
+    Call it on the driver: it settles the dtype and the model_key there, and workers that find another model
+    under the same name refuse to mix it in. One model is loaded per worker, at its first row.
 
     Raises:
         ModelError: the model cannot be described.
@@ -154,7 +159,7 @@ def embed_text_batches(reference: ModelReference, batch_size: int = 32) -> Arrow
     return _arrow_batches(reference, batch_size, "text")
 
 
-def photo_embedding_udf(reference: ModelReference, batch_size: int = 32) -> Any:
+def photo_embedding_udf(reference: ModelReference, batch_size: int = 32) -> "Callable[..., Column]":
     """A pandas UDF: column of sanitised JPEGs to array<float> unit vectors, null where a photo has none.
 
     For SQL, spark.udf.register("embed_photo", photo_embedding_udf(reference)).
@@ -165,7 +170,7 @@ def photo_embedding_udf(reference: ModelReference, batch_size: int = 32) -> Any:
     return _pandas_udf(reference, batch_size, "jpeg")
 
 
-def text_embedding_udf(reference: ModelReference, batch_size: int = 32) -> Any:
+def text_embedding_udf(reference: ModelReference, batch_size: int = 32) -> "Callable[..., Column]":
     """A pandas UDF: column of texts to array<float> unit vectors, null where a text is blank or fails.
 
     Raises:
@@ -194,9 +199,9 @@ def _arrow_batches(reference: ModelReference, batch_size: int, column: str) -> A
     return embed
 
 
-def _pandas_udf(reference: ModelReference, batch_size: int, column: str) -> Any:
+def _pandas_udf(reference: ModelReference, batch_size: int, column: str) -> "Callable[..., Column]":
     import pandas as pd
-    from pyspark.sql.functions import pandas_udf
+    from pyspark.sql.pandas.functions import pandas_udf
 
     reference, key = _settled_for(reference, column)
 
@@ -210,7 +215,9 @@ def _pandas_udf(reference: ModelReference, batch_size: int, column: str) -> Any:
                 vectors.extend(None if row in embedded.failures else vector for row, vector in rows)
             yield pd.Series(vectors, dtype=object)
 
-    return pandas_udf(embed, "array<float>")  # type: ignore[call-overload]
+    declare: Any = pandas_udf  # its overloads want the deprecated functionType
+    udf: Callable[..., Column] = declare(embed, "array<float>")
+    return udf
 
 
 def _embedded(
@@ -247,8 +254,8 @@ def _checked_encoder(reference: ModelReference, key: str) -> "Encoder":
     encoder = resident_encoder(reference)
     if encoder.model_key != key:
         raise ModelError(
-            f"model {reference.name} on {socket.gethostname()} has the key {encoder.model_key}, the driver's has {key}; "
-            f"give every node the same files."
+            f"model {reference.name} on {socket.gethostname()} has the key {encoder.model_key}, the driver's has "
+            f"{key}; give every node the same files."
         )
     return encoder
 

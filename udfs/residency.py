@@ -1,8 +1,9 @@
 """One resident model per Python worker process: loaded at its first photo, kept until the worker ends.
 
-Spark keeps its Python workers between tasks (spark.python.worker.reuse), so a model loads once per worker, not once per
-task or batch. Worker processes on CPU share the machine's cores: each uses as many threads as Spark gives its task
-(OMP_NUM_THREADS where set, as Spark does, else the task's cpus); outside a task torch's own default stays.
+Spark keeps its Python workers between tasks (spark.python.worker.reuse), so a model loads once per worker,
+not once per task or batch. Worker processes on CPU share the machine's cores: each uses as many threads as
+Spark gives its task (OMP_NUM_THREADS where set, as Spark does, else the task's cpus); outside a task torch's
+own default stays.
 """
 
 import os
@@ -10,11 +11,13 @@ import sys
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from udfs.encoders import ModelReference, load_encoder, settled
 
 if TYPE_CHECKING:
+    from pyspark import TaskContext
+
     from udfs.encoders.protocol import Encoder
 
 CAPACITY = 2
@@ -66,7 +69,7 @@ def _current() -> _Residents:
     return _residents
 
 
-def _task() -> Any:
+def _task() -> "TaskContext | None":
     """The Spark task that this process is running, or None. Imports nothing: a worker has pyspark loaded."""
     pyspark = sys.modules.get("pyspark.taskcontext")
     return pyspark.TaskContext.get() if pyspark is not None else None

@@ -12,7 +12,8 @@ __all__ = ["ModelDescription", "ModelReference", "describe_model", "load_encoder
 
 
 def load_encoder(reference: ModelReference) -> "Encoder":
-    """Load the model onto its device, ready to encode. On executors use udfs.residency.resident_encoder instead.
+    """Load the model onto its device, ready to encode. On executors use udfs.residency.resident_encoder
+    instead.
 
     Raises:
         ModelError: the model is missing, incomplete, of an unknown family, or its device is not there.

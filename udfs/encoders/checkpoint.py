@@ -1,10 +1,11 @@
-"""What both encoders share: loading safetensors onto a device without surprises, and unit rows out of features."""
+"""What both encoders share: loading safetensors onto a device without surprises, and unit rows out of
+features."""
 
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from udfs.errors import ModelError
 if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
+    from transformers import PreTrainedModel
 
 # Parts that some checkpoints lack and no vector depends on, unless the pooler is what makes the vector.
 _UNUSED = r"(.*\.)?(mask_token|position_ids)"
@@ -21,7 +23,8 @@ _UNUSED_WITHOUT_POOLER = r"(.*\.)?pooler\..*|" + _UNUSED
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No progress bars and load reports of transformers while a model loads; what matters becomes a ModelError."""
+    """No progress bars and load reports of transformers while a model loads; what matters becomes a
+    ModelError."""
     from transformers.utils import logging
 
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
@@ -35,8 +38,9 @@ def quiet() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def network(directory: Path, name: str, *, dtype: str, device: str, pooling: str) -> Any:
-    """The model in evaluation mode on its device, every weight from safetensors, no code from the model's files.
+def network(directory: Path, name: str, *, dtype: str, device: str, pooling: str) -> "PreTrainedModel":
+    """The model in evaluation mode on its device, every weight from safetensors, no code from the model's
+    files.
 
     Raises:
         ModelError: weights are missing, of other shapes, or do not load; or the device is not there.
@@ -64,8 +68,8 @@ def network(directory: Path, name: str, *, dtype: str, device: str, pooling: str
         example = missing[0] if missing else str(next(iter(loading["mismatched_keys"])))
         count = len(missing) + len(loading["mismatched_keys"])
         raise ModelError(
-            f"model {name}: {count} weights are missing or of another shape than config.json says, such as {example}; "
-            f"they would be random. Copy the model again."
+            f"model {name}: {count} weights that config.json asks for are missing, such as {example}; they would be "
+            f"random. Copy the model again."
         )
     return model.to(target).eval()
 
@@ -103,4 +107,5 @@ def unit_rows(features: "torch.Tensor", dimension: int) -> "NDArray[np.float32]"
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
     if not np.all(np.isfinite(norms)) or np.any(norms < 1e-12):
         raise ValueError("the model gave a vector that is not finite, or zero")
-    return (rows / norms).astype(np.float32)
+    unit: NDArray[np.float32] = (rows / norms).astype(np.float32)
+    return unit

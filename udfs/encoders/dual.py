@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
     from PIL.Image import Image
+    from transformers import PreTrainedTokenizerBase
+    from transformers.utils import ModelOutput
 
 
 class DualEncoder:
@@ -30,7 +32,11 @@ class DualEncoder:
         directory = model_directory(reference)
         self._family = FAMILIES[description.family]
         self._model = network(
-            directory, reference.name, dtype=reference.dtype, device=reference.device, pooling=description.pooling
+            directory,
+            reference.name,
+            dtype=reference.dtype,
+            device=reference.device,
+            pooling=description.pooling,
         )
         self._prepare = photo_processor(directory, reference.name)
         self._tokenizer = _tokenizer(directory, reference.name)
@@ -79,18 +85,23 @@ class DualEncoder:
             return unit_rows(_features(self._model.get_text_features(**batch)), self.dimension)
 
 
-def _features(output: Any) -> "torch.Tensor":
-    # Through transformers 4 these methods returned the tensor; since 5 an output object that holds it as pooler_output.
-    return getattr(output, "pooler_output", output)
+def _features(output: "torch.Tensor | ModelOutput") -> "torch.Tensor":
+    # transformers 4 returned the tensor itself; 5 returns an output object that holds it as pooler_output.
+    features: torch.Tensor = getattr(output, "pooler_output", output)
+    return features
 
 
-def _tokenizer(directory: Path, name: str) -> Any:
+def _tokenizer(directory: Path, name: str) -> "PreTrainedTokenizerBase":
     from transformers import AutoTokenizer
 
     try:
         with quiet():
             return AutoTokenizer.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
     except ImportError as error:
-        raise ModelError(f"model {name}: its tokenizer needs a package; run pip install sentencepiece protobuf.") from error
+        raise ModelError(
+            f"model {name}: its tokenizer needs a package; run pip install sentencepiece protobuf."
+        ) from error
     except (ValueError, OSError, KeyError) as error:
-        raise ModelError(f"model {name}: its tokenizer cannot be built ({str(error).strip().splitlines()[0]}).") from error
+        raise ModelError(
+            f"model {name}: its tokenizer cannot be built ({str(error).strip().splitlines()[0]})."
+        ) from error

@@ -9,9 +9,10 @@ from types import MappingProxyType
 class Family:
     """What has to be known about a `model_type` beyond its config.json.
 
-    `pooling` names what becomes the vector: `features` is the output of get_image_features and get_text_features,
-    `pooler` the pooler_output, `cls` the first token of the last hidden state, `mean` the mean over its tokens.
-    `width` is a regular expression for tensor names; the longest first axis among them is the vector's dimension.
+    `pooling` names what becomes the vector: `features` is the output of get_image_features and
+    get_text_features, `pooler` the pooler_output, `cls` the first token of the last hidden state, `mean` the
+    mean over its tokens. `width` is a regular expression for tensor names; the longest first axis among them
+    is the vector's dimension.
     """
 
     pooling: str
@@ -26,7 +27,11 @@ _CLS = Family("cls", r"(\w+\.)?layernorm\.weight")
 _POOLED = Family("pooler", r"(\w+\.)?layernorm\.weight")
 # SigLIP is trained on lower-cased text, always padded to the full length, with the last position pooled.
 _SIGLIP = Family(
-    "features", r"vision_model\.post_layernorm\.weight", has_text=True, pad_text_to_maximum=True, lowercase_text=True
+    "features",
+    r"vision_model\.post_layernorm\.weight",
+    has_text=True,
+    pad_text_to_maximum=True,
+    lowercase_text=True,
 )
 
 FAMILIES: Mapping[str, Family] = MappingProxyType(

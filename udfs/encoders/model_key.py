@@ -1,7 +1,7 @@
 """What a model is, read from its files alone: its key, its dimension, whether it reads text. No torch needed.
 
-Two models have the same key when they make the same vectors: a renamed or moved copy keeps it; a changed weight,
-preprocessing value, tokenizer, pooling or dtype changes it. The device is not part of it.
+Two models have the same key when they make the same vectors: a renamed or moved copy keeps it; a changed
+weight, preprocessing value, tokenizer, pooling or dtype changes it. The device is not part of it.
 """
 
 import hashlib
@@ -17,23 +17,26 @@ from udfs.encoders.reference import ModelReference, model_directory, settled, we
 from udfs.errors import ModelError
 
 PREPROCESSING = "transformers-pil"
-"""How pixels are made; to be changed together with udfs/encoders/preprocessing.py, as vectors change with it."""
+"""How pixels are made; to be changed together with udfs/encoders/preprocessing.py, as vectors change with
+it."""
 
 _KEY_FORMAT = 1
 _IRRELEVANT_CONFIG = {
-    "_name_or_path", "_commit_hash", "name_or_path", "architectures", "transformers_version", "torch_dtype", "dtype",
-    "id2label", "label2id", "num_labels", "problem_type", "processor_class", "auto_map", "tokenizer_file", "use_fast",
-    "_attn_implementation", "_attn_implementation_autoset", "output_attentions", "output_hidden_states", "return_dict",
+    "_name_or_path", "_commit_hash", "name_or_path", "architectures", "transformers_version", "torch_dtype",
+    "dtype", "id2label", "label2id", "num_labels", "problem_type", "processor_class", "auto_map",
+    "tokenizer_file", "use_fast", "_attn_implementation", "_attn_implementation_autoset",
+    "output_attentions", "output_hidden_states", "return_dict",
 }  # fmt: skip
 _TOKENIZER_FILES = (
-    "added_tokens.json", "merges.txt", "special_tokens_map.json", "spiece.model", "tokenizer.json", "tokenizer.model",
-    "tokenizer_config.json", "vocab.json", "vocab.txt",
+    "added_tokens.json", "merges.txt", "special_tokens_map.json", "spiece.model", "tokenizer.json",
+    "tokenizer.model", "tokenizer_config.json", "vocab.json", "vocab.txt",
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class ModelDescription:
-    """What the driver has to know to plan: `family` is the model_type, `dimension` the length of the vectors."""
+    """What the driver has to know to plan: `family` is the model_type, `dimension` the length of the
+    vectors."""
 
     model_key: str
     dimension: int
@@ -49,7 +52,8 @@ def model_key(reference: ModelReference) -> str:
 
 
 def describe_model(reference: ModelReference) -> ModelDescription:
-    """Read the model's files and say what it is. Hashing the weights happens once per process and file version.
+    """Read the model's files and say what it is. Hashing the weights happens once per process and file
+    version.
 
     Raises:
         ModelError: a file is missing, damaged or pickled, or the family is unknown.
@@ -94,7 +98,8 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def preprocessing_config(directory: Path, name: str) -> dict[str, Any]:
-    """How the model wants its pixels, from wherever transformers keeps it, without fields that decide nothing.
+    """How the model wants its pixels, from wherever transformers keeps it, without fields that decide
+    nothing.
 
     Raises:
         ModelError: the model does not say how.
@@ -108,8 +113,8 @@ def preprocessing_config(directory: Path, name: str) -> dict[str, Any]:
         values = read_json(single)
     else:
         raise ModelError(
-            f"model {name} has no preprocessor_config.json, which says how it wants its pixels; copy it from the "
-            f"model's source."
+            f"model {name} has no preprocessor_config.json, which says how it wants its pixels; copy it from "
+            f"where the model came from."
         )
     values = _relevant(values)
     if isinstance(values.get("image_processor_type"), str):
@@ -167,7 +172,8 @@ def _dimension(weights: tuple[Path, ...], family: Family, name: str) -> int:
 
 
 def _tensor_shapes(path: Path) -> dict[str, list[int]]:
-    # The format: 8 bytes little-endian header length, a JSON header, the tensors (huggingface/safetensors, README).
+    # The format, from the README of huggingface/safetensors: the header's length in 8 bytes, little-endian;
+    # the header in JSON; the tensors.
     size = path.stat().st_size
     try:
         with path.open("rb") as file:

@@ -23,8 +23,8 @@ Prepared = Mapping[str, "NDArray[Any]"]
 def photo_processor(directory: Path, name: str) -> "Callable[[Image], Prepared]":
     """The model's own image processor as a function from one RGB photo to its input arrays (first axis 1).
 
-    Always the Pillow backend of transformers: with the torchvision one, which is chosen where torchvision happens to be
-    installed, the same model would give slightly other vectors on another machine.
+    Always the Pillow backend of transformers: with the torchvision one, which is chosen where torchvision
+    happens to be installed, the same model would give slightly other vectors on another machine.
 
     Raises:
         ModelError: the processor is not known to transformers.

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 class Encoder(Protocol):
     """A loaded model: photos, and where it has a text tower texts, to unit vectors of one length.
 
-    `logit_scale` is the factor on cosines that the model was trained with (already out of its logarithm), None for
-    models without text. `prepare` may be called from several threads at once; everything else from one at a time.
+    `logit_scale` is the factor on cosines that the model was trained with (already out of its logarithm),
+    None for models without text. `prepare` may be called from several threads at once; everything else from
+    one at a time.
     """
 
     model_key: str
@@ -40,7 +41,8 @@ class Encoder(Protocol):
         """
 
     def encode_texts(self, texts: Sequence[str]) -> "NDArray[np.float32]":
-        """Texts to float32 unit rows [len(texts), dimension], in one batch; what exceeds the model's length is cut.
+        """Texts to float32 unit rows [len(texts), dimension], in one batch; what exceeds the model's length
+        is cut.
 
         Raises:
             ModelError: the model has no text tower.

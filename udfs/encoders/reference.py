@@ -1,4 +1,5 @@
-"""Which model, and where its files are: shipped with claimlens, in a directory, or on the Hugging Face hub."""
+"""Which model, and where its files are: shipped with claimlens, in a directory, or on the Hugging Face
+hub."""
 
 import hashlib
 import os
@@ -10,7 +11,6 @@ import uuid
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
-from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from udfs.errors import ModelError
@@ -28,8 +28,9 @@ class ModelReference:
     """A model by name: small, picklable, equal when it means the same.
 
     `name` is `bundled:NAME` (conf/models/NAME of this distribution), a local directory, or a hub name
-    `organisation/model`, which needs `revision`, the commit to use. `device` is auto, cpu, mps, cuda or cuda:N;
-    `dtype` is auto, float32, bfloat16 or float16. The hub's token stays in the environment (HF_TOKEN).
+    `organisation/model`, which needs `revision`, the commit to use. `device` is auto, cpu, mps, cuda or
+    cuda:N; `dtype` is auto, float32, bfloat16 or float16. The hub's token stays in the environment
+    (HF_TOKEN).
     """
 
     name: str
@@ -41,9 +42,9 @@ class ModelReference:
 def settled(reference: ModelReference) -> ModelReference:
     """The reference with its dtype decided, as it has to be before it is shipped to executors.
 
-    dtype is part of model_key, so the driver decides it once for everyone: auto means bfloat16 where the driver is told
-    to use, or itself has, a CUDA device, and float32 otherwise. On a cluster whose driver has no GPU but whose
-    executors do, set model.device=cuda (or the dtype itself).
+    dtype is part of model_key, so the driver decides it once for everyone: auto means bfloat16 where the
+    driver is told to use, or itself has, a CUDA device, and float32 otherwise. On a cluster whose driver has
+    no GPU but whose executors do, set model.device=cuda (or the dtype itself).
 
     Raises:
         ModelError: the dtype is none of those known.
@@ -60,7 +61,8 @@ def model_directory(reference: ModelReference) -> Path:
     """The local directory with the model's files; a hub model is downloaded, a zipped one extracted, once.
 
     Raises:
-        ModelError: there is no such directory or bundled model, or the hub model is unpinned or cannot be had.
+        ModelError: there is no such directory or bundled model, or the hub model is unpinned or cannot be
+            had.
     """
     name = reference.name
     if name.startswith(_BUNDLED):
@@ -78,17 +80,19 @@ def model_directory(reference: ModelReference) -> Path:
     if reference.revision is None or _COMMIT.fullmatch(reference.revision) is None:
         given = "has no revision" if reference.revision is None else f"has the revision {reference.revision}"
         raise ModelError(
-            f"model {name} is not a local directory, and as a hub model it {given}; set model.revision to the "
-            f"40-digit commit to use."
+            f"model {name} is not a local directory, and as a hub model it {given}; set model.revision to "
+            f"the 40-digit commit to use."
         )
     return _hub_directory(name, reference.revision)
 
 
 def weight_files(directory: Path, name: str) -> tuple[Path, ...]:
-    """The safetensors files that hold the weights, sorted by name: model.safetensors, or the shards of its index.
+    """The safetensors files that hold the weights, sorted by name: model.safetensors, or the shards of its
+    index.
 
     Raises:
-        ModelError: there are none, a shard is missing, or there are only pickled weights, which are never loaded.
+        ModelError: there are none, a shard is missing, or there are only pickled weights, which are never
+            loaded.
     """
     single = directory / "model.safetensors"
     if single.is_file():
@@ -131,8 +135,8 @@ def _hub_directory(name: str, revision: str) -> Path:
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(
-            f"model {name} at {revision} cannot be downloaded ({type(error).__name__}: {reason}); check the name, the "
-            f"commit, HF_TOKEN and the network, or give a local directory."
+            f"model {name} at {revision} cannot be downloaded ({type(error).__name__}: {reason}); check the name, "
+            f"the commit, HF_TOKEN and the network, or give a local directory."
         ) from error
 
 
@@ -142,12 +146,14 @@ def _bundled_directory(name: str) -> Path:
     if not re.fullmatch(r"[\w.-]+", name) or name.startswith(".") or not model.is_dir():
         shipped = sorted(entry.name for entry in folder.iterdir() if entry.is_dir()) if folder.is_dir() else []
         raise ModelError(f"no model {name} ships with claimlens; there is {', '.join(shipped) or 'none'}.")
-    return model if isinstance(model, Path) else _extracted(name, model)
+    return model if isinstance(model, Path) else _extracted(name)
 
 
 @cache
-def _extracted(name: str, model: Traversable) -> Path:
-    """Copy a model out of a zip archive into the cache of this user, named by its content; safe beside others."""
+def _extracted(name: str) -> Path:
+    """Copy a model out of a zip archive into the cache of this user, named by its content; safe beside
+    others."""
+    model = resources.files("conf") / "models" / name
     contents = {entry.name: entry.read_bytes() for entry in model.iterdir() if entry.is_file()}
     digest = hashlib.sha256()
     for file, content in sorted(contents.items()):

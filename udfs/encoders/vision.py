@@ -1,8 +1,9 @@
-"""One tower: ViT, DINO, MobileNet, ConvNeXt and their kin. Photos are compared with photos; texts are refused."""
+"""One tower: ViT, DINO, MobileNet, ConvNeXt and their kin. Photos are compared with photos; texts are
+refused."""
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
@@ -16,10 +17,12 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
     from PIL.Image import Image
+    from transformers.utils import ModelOutput
 
 
 class VisionEncoder:
-    """Photos to vectors, pooled as the family is trained (see families.Family). Implements protocol.Encoder."""
+    """Photos to vectors, pooled as the family is trained (see families.Family). Implements
+    protocol.Encoder."""
 
     has_text = False
     logit_scale: float | None = None
@@ -30,7 +33,11 @@ class VisionEncoder:
         self._name = reference.name
         self._pooling = description.pooling
         self._model = network(
-            directory, reference.name, dtype=reference.dtype, device=reference.device, pooling=description.pooling
+            directory,
+            reference.name,
+            dtype=reference.dtype,
+            device=reference.device,
+            pooling=description.pooling,
         )
         self._prepare = photo_processor(directory, reference.name)
         self.model_key = description.model_key
@@ -63,12 +70,12 @@ class VisionEncoder:
 def no_text(name: str) -> ModelError:
     """The error for texts given to a model without a text tower."""
     return ModelError(
-        f"model {name} reads photos only; to embed narratives, classify by prompts or search by words, set model.name "
-        f"to a CLIP or SigLIP model."
+        f"model {name} reads photos only; to embed narratives, classify by prompts or search by words, set "
+        f"model.name to a CLIP or SigLIP model."
     )
 
 
-def pooled(output: Any, pooling: str) -> "torch.Tensor":
+def pooled(output: "ModelOutput", pooling: str) -> "torch.Tensor":
     """The vectors [n, dimension] in a model's output, taken as `pooling` says: pooler, cls or mean."""
     features: torch.Tensor
     if pooling == "pooler":

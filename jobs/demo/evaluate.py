@@ -1,0 +1,210 @@
+"""Measures a demo model on photos it never saw: `python -m jobs.demo.evaluate --model DIR`."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+from PIL import Image
+
+from jobs.demo.captions import Sentence, facts_of, search_sentence
+from jobs.demo.render import FULL_WIDTH, render
+from jobs.demo.scene import DAMAGE_KINDS, SEVERITIES, Scene, random_scene
+
+if TYPE_CHECKING:
+    from transformers import CLIPModel, PreTrainedTokenizerBase
+
+TAXONOMY = Path(__file__).resolve().parents[2] / "conf" / "taxonomies" / "vehicle.yaml"
+# No training seed comes near it.
+UNSEEN_SEED = 20_260_101
+FOUND_AMONG = 10
+STATED_AT_LEAST = 3
+Vectors = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What was measured; chance is what photos in random order would find."""
+
+    photos: int
+    macro_f1: float
+    f1: dict[str, float]
+    severity_accuracy: float
+    part_accuracy: float
+    sentences: int
+    hit_at_10: float
+    chance_at_10: float
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A model with its tokenizer and image processor."""
+
+    model: CLIPModel
+    tokenizer: PreTrainedTokenizerBase
+    processor: Any
+
+
+def unseen_scenes(count: int, seed: int = UNSEEN_SEED) -> list[Scene]:
+    """Scenes that no training run has drawn."""
+    generator = np.random.default_rng(seed)
+    return [random_scene(generator) for _ in range(count)]
+
+
+def unseen_sentences(scenes: list[Scene], count: int, seed: int = UNSEEN_SEED) -> list[Sentence]:
+    """Different sentences, each true of one of the photos at least, each stating three things or more."""
+    generator = np.random.default_rng(seed + 1)
+    sentences: dict[str, Sentence] = {}
+    while len(sentences) < count:
+        sentence = search_sentence(generator, scenes[int(generator.integers(len(scenes)))])
+        if len(sentence.says) >= STATED_AT_LEAST:
+            sentences.setdefault(sentence.text, sentence)
+    return list(sentences.values())
+
+
+def photo_files(scenes: list[Scene], *, width: int = FULL_WIDTH, processes: int = 2) -> list[bytes]:
+    """The photos as JPEG files, as a demo writes them; `width` pixels wide."""
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        return list(pool.map(partial(_jpeg, width=width), scenes, chunksize=16))
+
+
+def load(directory: Path) -> Encoder:
+    """Loads a model from a directory, without network."""
+    from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
+
+    return Encoder(
+        model=AutoModel.from_pretrained(directory, local_files_only=True).float().eval(),
+        tokenizer=AutoTokenizer.from_pretrained(directory, local_files_only=True),
+        processor=AutoImageProcessor.from_pretrained(directory, local_files_only=True),
+    )
+
+
+def embed_photos(encoder: Encoder, files: list[bytes], batch: int = 64) -> Vectors:
+    """Unit vectors (n, dimension) of JPEG files."""
+    import torch
+
+    vectors = []
+    for start in range(0, len(files), batch):
+        pictures = [Image.open(io.BytesIO(content)).convert("RGB") for content in files[start : start + batch]]
+        with torch.inference_mode():
+            inputs = encoder.processor(images=pictures, return_tensors="pt")
+            features = encoder.model.get_image_features(**inputs).pooler_output
+            vectors.append(torch.nn.functional.normalize(features, dim=1).numpy())
+    return np.concatenate(vectors)
+
+
+def embed_texts(encoder: Encoder, texts: list[str]) -> Vectors:
+    """Unit vectors (n, dimension) of texts."""
+    import torch
+
+    with torch.inference_mode():
+        inputs = encoder.tokenizer(texts, padding=True, truncation=True, return_tensors="pt")
+        features = encoder.model.get_text_features(
+            input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"]
+        ).pooler_output
+        vectors: Vectors = torch.nn.functional.normalize(features, dim=1).numpy()
+    return vectors
+
+
+def measure(encoder: Encoder, scenes: list[Scene], files: list[bytes], *, sentences: int) -> Figures:
+    """All figures over the photos."""
+    photos = embed_photos(encoder, files)
+    f1, severity, part = _zero_shot(encoder, photos, scenes)
+    asked = unseen_sentences(scenes, sentences)
+    hit, chance = retrieval(photos, embed_texts(encoder, [sentence.text for sentence in asked]), asked, scenes)
+    return Figures(
+        photos=len(scenes),
+        macro_f1=round(sum(f1.values()) / len(f1), 4),
+        f1=f1,
+        severity_accuracy=severity,
+        part_accuracy=part,
+        sentences=len(asked),
+        hit_at_10=hit,
+        chance_at_10=chance,
+    )
+
+
+def retrieval(photos: Vectors, texts: Vectors, sentences: list[Sentence], scenes: list[Scene]) -> tuple[float, float]:
+    """Share of sentences with a true photo among the first 10, and the share to expect by chance."""
+    facts = [facts_of(scene) for scene in scenes]
+    hits, chances = [], []
+    for sentence, order in zip(sentences, np.argsort(-(texts @ photos.T), axis=1), strict=True):
+        true_of = np.array([sentence.true_of(one) for one in facts])
+        hits.append(bool(true_of[order[:FOUND_AMONG]].any()))
+        others = len(scenes) - int(true_of.sum())
+        missed = np.prod([(others - draw) / (len(scenes) - draw) for draw in range(FOUND_AMONG)])
+        chances.append(1 - float(missed))
+    return round(float(np.mean(hits)), 4), round(float(np.mean(chances)), 4)
+
+
+def _zero_shot(encoder: Encoder, photos: Vectors, scenes: list[Scene]) -> tuple[dict[str, float], float, float]:
+    """F1 of each damage class and of none, accuracy of severity and of part over the damaged photos."""
+    import torch
+
+    from jobs.demo.zero_shot_rule import facet_logits, prompts_of
+
+    taxonomy = yaml.safe_load(TAXONOMY.read_text(encoding="utf-8"))
+    index = prompts_of(taxonomy)
+    texts = torch.from_numpy(embed_texts(encoder, index.prompts))
+    scale = encoder.model.logit_scale.detach().exp()
+    facets = {facet["name"]: facet for facet in taxonomy["facets"]}
+    logits = {
+        name: facet_logits(torch.from_numpy(photos), texts, index, facet, scale).numpy()
+        for name, facet in facets.items()
+    }
+    found = logits["damage"] >= 0
+    truth = np.array([[kind in scene.labels for kind in DAMAGE_KINDS] for scene in scenes])
+    f1: dict[str, float] = {
+        str(kind): _f1(found[:, column], truth[:, column]) for column, kind in enumerate(DAMAGE_KINDS)
+    }
+    f1["none"] = _f1(np.asarray(~found.any(axis=1)), np.asarray(~truth.any(axis=1)))
+    damaged = [row for row, scene in enumerate(scenes) if scene.damages]
+    severity = [SEVERITIES[int(logits["severity"][row].argmax())] == scenes[row].severity for row in damaged]
+    parts = [entry["name"] for entry in facets["part"]["classes"]]
+    part = [parts[int(logits["part"][row].argmax())] in _worst_parts(scenes[row]) for row in damaged]
+    return f1, round(float(np.mean(severity)), 4), round(float(np.mean(part)), 4)
+
+
+def _worst_parts(scene: Scene) -> set[str]:
+    """The parts that share the worst severity: any of them is a right answer."""
+    return {damage.site.part for damage in scene.damages if damage.severity == scene.severity}
+
+
+def _f1(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
+    both = int((found & truth).sum())
+    return round(2 * both / max(1, int(found.sum()) + int(truth.sum())), 4)
+
+
+def _jpeg(scene: Scene, *, width: int) -> bytes:
+    buffer = io.BytesIO()
+    render(scene, width=width).image.save(buffer, "JPEG", quality=88)
+    return buffer.getvalue()
+
+
+def main() -> None:
+    """Renders unseen photos, measures and prints the figures as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", type=Path, default=TAXONOMY.parents[1] / "models" / "demo")
+    parser.add_argument("--photos", type=int, default=1_000)
+    parser.add_argument("--sentences", type=int, default=200)
+    parser.add_argument("--width", type=int, default=FULL_WIDTH, help="pixels; 640 is what a demo holds")
+    options = parser.parse_args()
+    scenes = unseen_scenes(options.photos)
+    files = photo_files(scenes, width=options.width)
+    figures = measure(load(options.model), scenes, files, sentences=options.sentences)
+    sys.stdout.write(json.dumps(asdict(figures), indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from jobs.runtime.report import Report
 
 JOBS: dict[str, tuple[str, str]] = {
-    "ingest": ("jobs.ingest", "Read photos and claim records into the tables; only what is new or changed."),
-    "embed": ("jobs.embed", "Turn photos and narratives into vectors; the only pass that touches pixels."),
-    "classify": ("jobs.classify", "Name the damage in each photo from its stored vector."),
-    "assess": ("jobs.assess", "Compare what the photos of a claim show with what was reported."),
+    "ingest": ("jobs.ingest", "Read new and changed photos and claim records."),
+    "embed": ("jobs.embed", "Turn photos and narratives into vectors."),
+    "classify": ("jobs.classify", "Name the damage in each photo from its vector."),
+    "assess": ("jobs.assess", "Compare what photos show with what was reported."),
     "sync-index": ("jobs.sync_index", "Bring the vector index in step with the tables."),
-    "report": ("jobs.report", "Write the HTML report: damage, failures, review queue, mismatches."),
-    "run": ("jobs.flow", "Run the whole flow: ingest, embed, classify, assess, sync-index, report."),
+    "report": ("jobs.report", "Write the HTML report of everything so far."),
+    "run": ("jobs.flow", "Run the whole flow, from ingest to report."),
 }
 """Command -> its module, which has run(context) -> Report, and its line in the help."""
 
@@ -224,9 +224,7 @@ def search(  # noqa: PLR0917 - typer calls it by name
     sentence: Annotated[str | None, typer.Argument(help="What to look for, in words.")] = None,
     photo: Annotated[Path | None, typer.Option(help="A photo file: claims that look like it.")] = None,
     claim: Annotated[str | None, typer.Option(help="A claim id: claims like this one.")] = None,
-    weight: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of the sentence against the photo.")
-    ] = 0.5,
+    weight: Annotated[float, typer.Option(min=0, max=1, help="Share of the sentence against the photo.")] = 0.5,
     where: Annotated[
         list[str] | None,
         typer.Option(metavar="FILTER", help="Filter, for example severity=severe; repeatable."),
@@ -240,7 +238,7 @@ def search(  # noqa: PLR0917 - typer calls it by name
     json_output: JsonOutput = False,
     debug: Debug = False,
 ) -> None:
-    """Find claims by a sentence, a photo, a claim, or a sentence with a photo."""
+    """Find claims by a sentence, a photo, or a claim id."""
 
     def work(context: "JobContext") -> "Report":
         searching = import_module("jobs.search")
@@ -284,7 +282,7 @@ def demo_data(
     json_output: JsonOutput = False,
     debug: Debug = False,
 ) -> None:
-    """Render the demo's claims and photos, and nothing else."""
+    """Render the demo's claims and photos only."""
     status = execute(
         "demo-data",
         config=config,
@@ -307,16 +305,14 @@ def _render_demo(context: "JobContext") -> "Report":
     if context.dry_run:
         return Report("demo-data", context.run_id, "dry_run", Counts(demo.claims, 0, demo.claims))
     write_demo(Path(demo.root), claims=demo.claims, seed=demo.seed)
-    return Report(
-        "demo-data", context.run_id, "done", Counts(demo.claims, demo.claims), details={"look_at": demo.root}
-    )
+    return Report("demo-data", context.run_id, "done", Counts(demo.claims, demo.claims), details={"look_at": demo.root})
 
 
 @app.command(name="doctor")
 def doctor(
     config: Config = None, overrides: Overrides = None, json_output: JsonOutput = False, debug: Debug = False
 ) -> None:
-    """Check Java, Spark, Delta, torch, the GPU, tables, model and index, and say how to mend them."""
+    """Check what is installed and stored; say how to mend it."""
     from jobs.runtime.doctor import STATES_TO_MEND, examine, print_checks
     from jobs.runtime.settings import load_settings
 

@@ -5,11 +5,11 @@
 export TORCH_INDEX ?=
 # The interpreter for a new virtual environment: make demo PYTHON=/path/to/python3.12
 PYTHON ?=
-# A virtual environment elsewhere: make demo CLAIMLENS_ENVIRONMENT=<directory>
-export CLAIMLENS_ENVIRONMENT ?= .venv
+# A virtual environment elsewhere: make demo VENV=<directory>
+export VENV ?= .venv
 
-BIN := $(CLAIMLENS_ENVIRONMENT)/bin
-WITH_JAVA = JAVA_HOME="$$(cat $(CLAIMLENS_ENVIRONMENT)/claimlens-java-home)"
+BIN := $(VENV)/bin
+WITH_JAVA = JAVA_HOME="$$(cat $(VENV)/claimlens-java-home)"
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -3,7 +3,7 @@
 # tested versions, Java, and the Delta jars. What is there already is left alone, so a second run needs no network.
 set -eu
 cd "$(dirname "$0")"
-environment=${CLAIMLENS_ENVIRONMENT:-.venv}
+environment=${VENV:-.venv}
 python=$environment/bin/python
 stamp=$environment/claimlens-installed
 java_note=$environment/claimlens-java-home

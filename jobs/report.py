@@ -86,7 +86,8 @@ def _write(output: Path, page: str) -> None:
         unfinished.replace(output)
     except OSError as error:
         raise InputError(
-            f"The report cannot be written to {output}: {error.strerror or error}. Set report.output to a path that can."
+            f"The report cannot be written to {output}: {error.strerror or error}. "
+            "Set report.output to a path that can be written."
         ) from None
 
 

@@ -196,7 +196,7 @@ class Content:
     tiles: Mapping[str, bytes] = field(default_factory=dict)
 
     def shown_photos(self) -> list[str]:
-        """Ids of the photos that the page shows, each once, in the page's order; the map's are not among them."""
+        """Ids of the photos that the page shows, each once, in the page's order; not those of the map."""
         cards = [card for group in self.classes for card in group.cards]
         cards += self.review
         cards += [card for mismatch in self.mismatches for card in mismatch.cards]

@@ -1,19 +1,16 @@
 """Photos that look the same in different claims: pure grouping of what the hashes say."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, combinations, islice, product
 
 from jobs.reporting.content import DuplicateGroup, DuplicatePhoto
+from udfs.images.perceptual import hamming_distance
 
 PHOTOS_PER_GROUP = 4
 
 
-def hash_distance(first: int, second: int) -> int:
-    """Bits in which two 64-bit hashes differ; signed or unsigned."""
-    return ((first ^ second) & 0xFFFF_FFFF_FFFF_FFFF).bit_count()
-
-
 def across_claims(first: Iterable[str], second: Iterable[str]) -> bool:
-    """Whether one photo's claim differs from one of the other's, that is, whether the likeness spans claims."""
+    """Whether a claim of the one photo differs from a claim of the other."""
     one, other = set(first), set(second)
     return bool(one and other) and len(one | other) > 1
 
@@ -22,23 +19,26 @@ def pairs_across_claims(
     pairs: Iterable[tuple[int, int]],
     photos_by_hash: Mapping[int, Sequence[str]],
     claims: Mapping[str, Sequence[str]],
+    most: int = 200_000,
 ) -> list[tuple[str, str]]:
-    """Pairs of different photos in different claims.
+    """Pairs of different photos in different claims, in order.
 
     Args:
-        pairs: pairs of different hashes that are near each other.
+        pairs: pairs of different hashes that are near each other, each once.
         photos_by_hash: photo ids per hash; photos of one hash are near each other, too.
         claims: claim ids per photo.
+        most: where to stop; a blank picture in ten thousand claims makes fifty million pairs.
     """
-    found: set[tuple[str, str]] = set()
-    for photos in photos_by_hash.values():
-        found.update((first, second) for first in photos for second in photos if first < second)
-    for left, right in pairs:
-        for first in photos_by_hash.get(left, ()):
-            for second in photos_by_hash.get(right, ()):
-                if first != second:
-                    found.add((min(first, second), max(first, second)))
-    return sorted(pair for pair in found if across_claims(claims.get(pair[0], ()), claims.get(pair[1], ())))
+    equal = (pair for photos in photos_by_hash.values() for pair in combinations(photos, 2))
+    near = (
+        pair for left, right in pairs for pair in product(photos_by_hash.get(left, ()), photos_by_hash.get(right, ()))
+    )
+    spanning = (
+        (min(pair), max(pair))
+        for pair in chain(equal, near)
+        if across_claims(claims.get(pair[0], ()), claims.get(pair[1], ()))
+    )
+    return sorted(islice(spanning, most))
 
 
 def group_photos(
@@ -48,8 +48,8 @@ def group_photos(
 ) -> list[DuplicateGroup]:
     """Groups of photos that are linked by pairs, and photos that several claims share; most telling first.
 
-    The very same file comes before a likeness, then the group with more claims, then the smaller distance. Distances
-    are from the group's first photo, which is the one that most of its pairs name.
+    The very same file comes before a likeness, then the group with more claims, then the smaller distance.
+    Distances are from the group's first photo, which is the one that most of its pairs name.
     """
     parent: dict[str, str] = {}
 
@@ -77,7 +77,7 @@ def group_photos(
             DuplicatePhoto(
                 photo,
                 tuple(sorted(set(claims.get(photo, ())))),
-                hash_distance(hashes[photo], hashes[anchor]) if photo in hashes and anchor in hashes else 0,
+                hamming_distance(hashes[photo], hashes[anchor]) if photo in hashes and anchor in hashes else 0,
             )
             for photo in photos
         ]

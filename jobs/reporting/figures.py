@@ -15,7 +15,16 @@ NEIGHBOURHOOD_LIMIT = 2_000
 """Up to so many points t-SNE is quick enough to be worth its better picture."""
 
 # Okabe and Ito's colours, told apart with every common colour blindness; shapes repeat the message.
-PALETTE: tuple[str, ...] = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#b8a900", "#6a51a3")
+PALETTE: tuple[str, ...] = (
+    "#0072b2",
+    "#d55e00",
+    "#009e73",
+    "#cc79a7",
+    "#e69f00",
+    "#56b4e9",
+    "#b8a900",
+    "#6a51a3",
+)
 SHAPES: tuple[str, ...] = ("circle", "square", "triangle", "diamond", "cross", "down", "ring", "bar")
 NEUTRAL = "#8a919c"
 
@@ -28,8 +37,8 @@ def project(vectors: NDArray[np.float32], *, seed: int = 7) -> tuple[NDArray[np.
         seed: of t-SNE.
 
     Returns:
-        (n, 2) coordinates in 0 to 1, and the method's name. t-SNE (van der Maaten and Hinton, 2008) on the first
-        principal components where there are enough points and few enough for it, else principal components alone.
+        (n, 2) coordinates in 0 to 1, and the method's name: t-SNE (van der Maaten and Hinton, 2008) on the
+        first principal components where the number of points suits it, else principal components alone.
     """
     from sklearn.decomposition import PCA
 
@@ -57,7 +66,9 @@ def _unit_square(placed: NDArray[np.float64]) -> NDArray[np.float64]:
     return 0.02 + 0.96 * np.where(high > low, (placed - low) / span, 0.5)
 
 
-def class_styles(names: Sequence[str], neutral: Sequence[str] = ("none", "not classified", "not reported")) -> dict[str, tuple[str, str]]:
+def class_styles(
+    names: Sequence[str], neutral: Sequence[str] = ("none", "not classified", "not reported")
+) -> dict[str, tuple[str, str]]:
     """Colour and shape per class, the same for the same list; what says 'nothing' is grey."""
     styles: dict[str, tuple[str, str]] = {}
     used = 0

@@ -1,4 +1,4 @@
-"""Gathers the report's content from the tables: set-based reads, each bounded before it reaches the driver."""
+"""Gathers the report's content from the tables: every read is bounded before it reaches the driver."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -26,6 +26,7 @@ from jobs.reporting.gather_photos import (
 from jobs.reporting.reading import Snapshot
 from jobs.reporting.wording import explain
 from jobs.runtime.context import JobContext
+from udfs.errors import TaxonomyError
 
 if TYPE_CHECKING:
     from pyspark.sql import Row
@@ -36,7 +37,7 @@ EXAMPLES_PER_CODE = 5
 
 @dataclass(frozen=True)
 class Overview:
-    """What one look at every table says: row counts, failures by stage and code, and which model is reported on."""
+    """One look at every table: row counts, failures by stage and code, and which model is reported on."""
 
     rows: Mapping[str, int]
     failed: Mapping[tuple[str, str], int]
@@ -114,7 +115,7 @@ def gather_content(context: JobContext, snapshot: Snapshot, overview: Overview) 
         runs=_runs(snapshot),
         failures=_failures(snapshot, overview),
         classes=classes,
-        review=gather_review(snapshot, predictions),
+        review=gather_review(snapshot, predictions, _thresholds(context, keys)),
         mismatches=mismatches,
         duplicates=duplicates.groups,
         photo_map=photo_map,
@@ -139,6 +140,19 @@ def gather_content(context: JobContext, snapshot: Snapshot, overview: Overview) 
         thumbnails=small_photos(snapshot, content.shown_photos(), "thumbnail"),
         tiles=small_photos(snapshot, points, "tile"),
     )
+
+
+def _thresholds(context: JobContext, keys: Keys) -> dict[str, float]:
+    """The label thresholds of the settings' taxonomy; none where it is not the one that is reported on."""
+    from udfs.classifiers.taxonomy import load_taxonomy
+
+    try:
+        taxonomy = load_taxonomy(context.settings.classify.taxonomy)
+    except TaxonomyError:
+        return {}
+    if taxonomy.name != keys.taxonomy:
+        return {}
+    return {entry.name: entry.threshold for entry in taxonomy.label_facet.scored_classes}
 
 
 def mismatched_claims(overview: Overview) -> int:
@@ -191,8 +205,16 @@ def _figures(overview: Overview) -> tuple[TableFigure, ...]:
         TableFigure("Usable photos", rows.get("photos_ok", 0), f"{failed:,} failed, {unlinked:,} without a claim"),
         TableFigure("Photo vectors", rows["embeddings"], f"{overview.narratives:,} narrative vectors{others}"),
         TableFigure("Classified photos", rows["damage_predictions"], f"{overview.for_review:,} for review"),
-        TableFigure("Assessed claims", rows["claim_assessments"], f"{mismatched_claims(overview):,} disagree with the report"),
-        TableFigure("Indexed rows", rows["indexed"], f"in {rows['index_state']:,} {'index' if rows['index_state'] == 1 else 'indexes'}"),
+        TableFigure(
+            "Assessed claims",
+            rows["claim_assessments"],
+            f"{mismatched_claims(overview):,} disagree with the report",
+        ),
+        TableFigure(
+            "Indexed rows",
+            rows["indexed"],
+            f"in {rows['index_state']:,} {'index' if rows['index_state'] == 1 else 'indexes'}",
+        ),
     )
 
 
@@ -203,13 +225,31 @@ def _runs(snapshot: Snapshot) -> tuple[RunFigure, ...]:
         snapshot.table("job_runs")
         .orderBy(F.desc("finished_at"), "run_id")
         .limit(RUNS_SHOWN)
-        .select("job", "status", F.unix_micros("finished_at").alias("finished"), "rows_in", "written", "skipped",
-                "failed", "seconds", "photos_per_second")
+        .select(
+            "job",
+            "status",
+            F.unix_micros("finished_at").alias("finished"),
+            "rows_in",
+            "written",
+            "skipped",
+            "failed",
+            "seconds",
+            "photos_per_second",
+        )
         .collect()
     )
     return tuple(
-        RunFigure(row["job"], row["status"], datetime.fromtimestamp(row["finished"] / 1e6, UTC), row["rows_in"],
-                  row["written"], row["skipped"], row["failed"], row["seconds"], row["photos_per_second"])
+        RunFigure(
+            row["job"],
+            row["status"],
+            datetime.fromtimestamp(row["finished"] / 1e6, UTC),
+            row["rows_in"],
+            row["written"],
+            row["skipped"],
+            row["failed"],
+            row["seconds"],
+            row["photos_per_second"],
+        )
         for row in found
     )
 
@@ -244,7 +284,7 @@ def _failures(snapshot: Snapshot, overview: Overview) -> tuple[FailureGroup, ...
     for (stage, code), count in sorted(overview.failed.items(), key=lambda item: (-item[1], item[0])):
         explanation, remedy = explain(code)
         examples = tuple(
-            FailureExample(row["path"], row["error_detail"] or "")
+            FailureExample(row["path"][:500], (row["error_detail"] or "")[:300])
             for row in rows
             if (row["stage"], row["error_code"]) == (stage, code)
         )
@@ -260,7 +300,8 @@ def _missing(overview: Overview) -> dict[str, str]:
         missing["duplicates"] = "No photos have been ingested yet. Run claimlens ingest."
     elif not rows["photos_with_claims"]:
         missing["duplicates"] = (
-            "No photo is linked to a claim, so nothing can be shared between claims. Set ingest.links and run claimlens ingest."
+            "No photo is linked to a claim, so nothing can be shared between claims. "
+            "Set ingest.links and run claimlens ingest."
         )
     if not rows["embeddings"]:
         missing["map"] = "No photo has a vector yet. Run claimlens embed."

@@ -8,11 +8,14 @@ from jobs.reporting.duplicates import group_photos, pairs_across_claims
 from jobs.reporting.reading import Snapshot
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from pyspark.sql import DataFrame
 
 HASHES_COMPARED = 2_000_000
 """Distinct hashes that one driver compares: 16 MB, and minutes rather than hours."""
 PHOTOS_CONSIDERED = 20_000
+PAIRS_COUNTED = 200_000
 GROUPS_SHOWN = 16
 
 
@@ -28,7 +31,7 @@ class Duplicates:
 
 
 def gather_duplicates(snapshot: Snapshot, distance: int) -> Duplicates:
-    """Compares the hashes of all photos that belong to a claim; exact up to HASHES_COMPARED distinct hashes.
+    """Compares the hashes of all photos of claims; exact up to HASHES_COMPARED distinct hashes.
 
     Only hashes reach the driver for the comparison; ids and claims follow for the photos that turned out alike.
     """
@@ -44,12 +47,13 @@ def gather_duplicates(snapshot: Snapshot, distance: int) -> Duplicates:
     per_hash = hashed.groupBy("hash").agg(F.count("photo_id").alias("photos"))
     counted = per_hash.orderBy("hash").limit(HASHES_COMPARED + 1).toArrow()
     notes = []
-    hashes = counted.column("hash").to_pylist()
+    hashes = counted.column("hash").to_numpy()
+    photos_per_hash = counted.column("photos").to_numpy()
     if len(hashes) > HASHES_COMPARED:
         notes.append(f"Only the first {HASHES_COMPARED:,} distinct perceptual hashes were compared.")
-        hashes = hashes[:HASHES_COMPARED]
+        hashes, photos_per_hash = hashes[:HASHES_COMPARED], photos_per_hash[:HASHES_COMPARED]
     pairs = _near_pairs(hashes, distance)
-    several = [value for value, photos in zip(hashes, counted.column("photos").to_pylist(), strict=False) if photos > 1]
+    several = hashes[photos_per_hash > 1].tolist()
     alike = sorted({value for pair in pairs for value in pair} | set(several))[:PHOTOS_CONSIDERED]
     rows = _photos_of(snapshot, hashed, alike, links)
     if len(rows) > PHOTOS_CONSIDERED or len(alike) == PHOTOS_CONSIDERED:
@@ -66,17 +70,23 @@ def gather_duplicates(snapshot: Snapshot, distance: int) -> Duplicates:
         by_hash.setdefault(value, []).append(photo_id)
         hash_of[photo_id] = value
         claims[photo_id] = claim_ids
-    across = pairs_across_claims(pairs, by_hash, claims)
+    across = pairs_across_claims(pairs, by_hash, claims, PAIRS_COUNTED)
+    if len(across) == PAIRS_COUNTED:
+        notes.append(f"Counting stopped at {PAIRS_COUNTED:,} pairs.")
     groups = group_photos(across, hash_of, {**shown_shared, **claims})
-    hidden = max(0, shared_photos - sum(1 for claim_ids in {**shown_shared, **claims}.values() if len(set(claim_ids)) > 1))
+    hidden = max(
+        0,
+        shared_photos - sum(1 for claim_ids in {**shown_shared, **claims}.values() if len(set(claim_ids)) > 1),
+    )
     return Duplicates(tuple(groups[:GROUPS_SHOWN]), len(groups) + hidden, len(across), shared_photos, " ".join(notes))
 
 
-def _near_pairs(hashes: list[int], distance: int) -> list[tuple[int, int]]:
+def _near_pairs(hashes: "NDArray[np.int64]", distance: int) -> list[tuple[int, int]]:
     """Pairs of different hashes at most `distance` bits apart."""
     from udfs.images.perceptual import near_duplicate_pairs
 
-    return [(hashes[first], hashes[second]) for first, second, _ in near_duplicate_pairs(hashes, distance)]
+    pairs = near_duplicate_pairs(hashes, distance)
+    return [(int(first), int(second)) for first, second in hashes[pairs].tolist()]
 
 
 def _photos_of(

@@ -1,7 +1,8 @@
 """The report's photos: per class, in the review queue, in mismatched claims, and on the map."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from jobs.reporting.content import DamageClass, MapPoint, Mismatch, PhotoCard, PhotoMap
@@ -19,6 +20,7 @@ REVIEW_SHOWN = 24
 MISMATCHES_SHOWN = 18
 PHOTOS_PER_MISMATCH = 3
 MAP_POINTS = 2_000
+LABELS_ON_MAP = 12
 SEVERITY_RANK = "CASE {0} WHEN 'severe' THEN 3 WHEN 'moderate' THEN 2 WHEN 'minor' THEN 1 ELSE 0 END"
 NARRATIVE_CHARACTERS = 600
 
@@ -88,15 +90,17 @@ def gather_classes(predictions: "DataFrame") -> tuple[DamageClass, ...]:
     return tuple(classes)
 
 
-def gather_review(snapshot: Snapshot, predictions: "DataFrame") -> tuple[PhotoCard, ...]:
+def gather_review(
+    snapshot: Snapshot, predictions: "DataFrame", thresholds: Mapping[str, float]
+) -> tuple[PhotoCard, ...]:
     """Photos that the classifier leaves to a person, the least certain first."""
     queue = predictions.where("decision = 'review'").orderBy("margin", "photo_id").limit(REVIEW_SHOWN)
     rows = _with_claims(snapshot, queue).orderBy("margin", "photo_id").collect()
-    return tuple(_card(row, row["claim_ids"], why=True) for row in rows)
+    return tuple(_card(row, row["claim_ids"], thresholds) for row in rows)
 
 
 def gather_mismatches(snapshot: Snapshot, keys: Keys, predictions: "DataFrame") -> tuple[Mismatch, ...]:
-    """Claims whose photos show another severity than reported: understated ones first, the widest gap first."""
+    """Claims whose photos show another severity than reported: understated first, the widest gap first."""
     from pyspark.sql import Window
     from pyspark.sql import functions as F
 
@@ -119,7 +123,9 @@ def gather_mismatches(snapshot: Snapshot, keys: Keys, predictions: "DataFrame") 
     rows = found.join(claims, "claim_id", "left").orderBy("order", F.desc("gap"), "claim_id").collect()
     if not rows:
         return ()
-    place = Window.partitionBy("claim_id").orderBy(F.expr(SEVERITY_RANK.format("severity")).desc(), F.desc("confidence"), "photo_id")
+    place = Window.partitionBy("claim_id").orderBy(
+        F.expr(SEVERITY_RANK.format("severity")).desc(), F.desc("confidence"), "photo_id"
+    )
     photos = (
         snapshot.table("claim_photos")
         .select("claim_id", "photo_id")
@@ -134,12 +140,12 @@ def gather_mismatches(snapshot: Snapshot, keys: Keys, predictions: "DataFrame") 
         Mismatch(
             row["claim_id"],
             row["agreement"],
-            row["reported_severity"],
+            (row["reported_severity"] or "")[:60],
             row["expected_severity"],
             row["worst_severity"],
             tuple(class_name(name) for name in row["damages"]),
             row["narrative"] or "",
-            row["incident"] or "",
+            (row["incident"] or "")[:80],
             row["amount_total"],
             row["photos"],
             tuple(_card(photo, (row["claim_id"],)) for photo in photos if photo["claim_id"] == row["claim_id"]),
@@ -151,7 +157,7 @@ def gather_mismatches(snapshot: Snapshot, keys: Keys, predictions: "DataFrame") 
 def gather_map(
     snapshot: Snapshot, keys: Keys, predictions: "DataFrame", severity_map: Mapping[str, str], total: int
 ) -> PhotoMap | None:
-    """At most MAP_POINTS photos in two dimensions. Ids are SHA-256, so their order is a fair and repeatable sample."""
+    """At most MAP_POINTS photos in two dimensions. Ids are SHA-256: their order is a fair, repeatable sample."""
     import numpy as np
     from pyspark.sql import functions as F
 
@@ -187,6 +193,7 @@ def gather_map(
             given = (row["reported_severity"] or "").strip()
             label = severity_map.get(given.lower(), given.lower()) or "not reported"
         points.append(MapPoint(row["photo_id"], float(x), float(y), label, row["severity"], row["claim_id"]))
+    points = _with_few_labels(points)
     coloured_by = "the damage class with the highest score" if by_label else "the severity that the claim reports"
     return PhotoMap(tuple(points), total, method, coloured_by, keys.model_key)
 
@@ -224,7 +231,8 @@ def _with_claims(snapshot: Snapshot, photos: "DataFrame") -> "DataFrame":
     return photos.join(links, "photo_id", "left")
 
 
-def _card(row: "Row", claim_ids: Sequence[str] | None = (), *, why: bool = False) -> PhotoCard:
+def _card(row: "Row", claim_ids: Sequence[str] | None = (), thresholds: Mapping[str, float] | None = None) -> PhotoCard:
+    """A row of predictions as a card; with thresholds, it says which decision was closest."""
     scores = dict(row["scores"])
     margin = float(row["margin"])
     return PhotoCard(
@@ -237,8 +245,14 @@ def _card(row: "Row", claim_ids: Sequence[str] | None = (), *, why: bool = False
         float(row["confidence"]),
         margin,
         row["decision"],
-        closest_call(scores, row["labels"], margin) if why else "",
+        closest_call(scores, row["labels"], margin, thresholds) if thresholds is not None else "",
     )
+
+
+def _with_few_labels(points: list[MapPoint], most: int = LABELS_ON_MAP) -> list[MapPoint]:
+    """The points with their rarest labels gathered under `other`: a legend must stay readable."""
+    common = {label for label, _ in Counter(point.label for point in points).most_common(most)}
+    return [point if point.label in common else replace(point, label="other") for point in points]
 
 
 def _main_label(labels: Sequence[str], scores: Mapping[str, float]) -> str:

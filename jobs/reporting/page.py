@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from dataclasses import dataclass
+from datetime import datetime
 from importlib import resources
 from typing import Any
 
@@ -25,14 +26,22 @@ class LegendEntry:
 
 
 def render_page(content: Content) -> str:
-    """The page. All text is escaped; a policy in the page itself forbids every request and every foreign script."""
+    """The page. All text is escaped; a policy in the page forbids every request and every foreign script."""
     from jinja2 import Environment, FunctionLoader, StrictUndefined
 
     environment = Environment(
-        loader=FunctionLoader(_template), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FunctionLoader(_template),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters.update(
-        number=lambda value: f"{value:,}", percent=_percent, short=lambda text: str(text)[:10], time=_time, duration=_duration
+        number=lambda value: f"{value:,}",
+        percent=_percent,
+        short=lambda text: str(text)[:10],
+        time=_time,
+        duration=_duration,
     )
     script = _template("report.js")
     legend = map_legend(content)
@@ -57,7 +66,7 @@ def render_page(content: Content) -> str:
 
 
 def section_counts(content: Content) -> dict[str, int | None]:
-    """The number that stands beside each section in the contents; None where the section has nothing to count."""
+    """The number beside each section in the contents; None where there is nothing to count."""
     totals = content.totals
     counted: dict[str, int | None] = {
         "processed": None,
@@ -83,7 +92,7 @@ def data_uri(jpeg: bytes) -> str:
 
 
 def map_legend(content: Content) -> list[LegendEntry]:
-    """The map's classes, the most frequent first, with their points in pixels; colours as in the class section."""
+    """The map's classes with their points in pixels, in the order and the colours of the class section."""
     if content.photo_map is None:
         return []
     members: dict[str, list[tuple[int, MapPoint]]] = {}
@@ -96,7 +105,9 @@ def map_legend(content: Content) -> list[LegendEntry]:
         LegendEntry(
             name,
             *styles[name],
-            tuple((place, round(point.x * MAP_WIDTH, 1), round(point.y * MAP_HEIGHT, 1)) for place, point in members[name]),
+            tuple(
+                (place, round(point.x * MAP_WIDTH, 1), round(point.y * MAP_HEIGHT, 1)) for place, point in members[name]
+            ),
         )
         for name in known + others
     ]
@@ -113,7 +124,13 @@ def _map_data(content: Content) -> dict[str, Any]:
         "columns": columns,
         "tile": TILE,
         "points": [
-            [point.label, point.severity or "", point.claim_id or "", point.photo_id[:10], places.get(point.photo_id, -1)]
+            [
+                point.label,
+                point.severity or "",
+                point.claim_id or "",
+                point.photo_id[:10],
+                places.get(point.photo_id, -1),
+            ]
             for point in points
         ],
     }
@@ -127,7 +144,7 @@ def _percent(share: float) -> str:
     return "<1 %" if 0 < share < 0.01 else f"{100 * share:.0f} %"
 
 
-def _time(moment: Any) -> str:
+def _time(moment: datetime) -> str:
     return f"{moment:%d %B %Y, %H:%M} UTC"
 
 

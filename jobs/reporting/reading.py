@@ -1,4 +1,4 @@
-"""The tables as they were when the report began: every query reads the same version; absent tables are empty."""
+"""The tables as they were when the report began, one version each; absent tables are empty."""
 
 from typing import TYPE_CHECKING
 
@@ -15,9 +15,7 @@ class Snapshot:
     def __init__(self, context: JobContext) -> None:
         self.spark = context.spark
         self._lakehouse = context.lakehouse
-        self.versions = {
-            table: self._lakehouse.version(table) for table in CONTRACTS if self._lakehouse.exists(table)
-        }
+        self.versions = {table: self._lakehouse.version(table) for table in CONTRACTS if self._lakehouse.exists(table)}
 
     def table(self, name: str) -> "DataFrame":
         """The table's rows, or no rows where the table is absent."""

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 THUMBNAIL_SIDE = 300
-THUMBNAIL_BYTES = 14_000
+THUMBNAIL_BYTES = 16_000
 """Largest thumbnail, in bytes: with the bounded number of photos it bounds the page."""
 THUMBNAIL_SCHEMA = "photo_id STRING, jpeg BINARY"
 

@@ -32,7 +32,7 @@ EXPLANATIONS: Mapping[str, tuple[str, str]] = {
     ),
     ErrorCode.TOO_MANY_PIXELS: (
         "Decoding the picture would take more pixels than the settings allow.",
-        "Raise ingest.maximum_pixels if such pictures are expected; otherwise it may be a decompression bomb.",
+        "Raise ingest.maximum_pixels if such pictures are expected; otherwise suspect a decompression bomb.",
     ),
     ErrorCode.UNREADABLE: (
         "The file was listed, but its bytes could not be read.",
@@ -70,7 +70,7 @@ def scores_by_facet(scores: Mapping[str, float]) -> dict[str, dict[str, float]]:
 
 
 def damage_scores(scores: Mapping[str, float], labels: Sequence[str], most: int = 3) -> tuple[Score, ...]:
-    """The facet that the labels come from: every label and the best of the rest, highest first, at most `most`."""
+    """The scores of the facet that the labels come from: labels and the best of the rest, highest first."""
     facets = scores_by_facet(scores)
     chosen = {label.rsplit("/", 1)[-1] for label in labels}
     facet = next((values for values in facets.values() if chosen & values.keys()), None)
@@ -81,18 +81,31 @@ def damage_scores(scores: Mapping[str, float], labels: Sequence[str], most: int 
     return tuple(Score(class_name(name), value, name in chosen) for name, value in ordered)
 
 
-def closest_call(scores: Mapping[str, float], labels: Collection[str], margin: float) -> str:
-    """One sentence on the decision that was closest, told by the facet whose gap is nearest to the margin."""
+def closest_call(
+    scores: Mapping[str, float],
+    labels: Collection[str],
+    margin: float,
+    thresholds: Mapping[str, float] | None = None,
+) -> str:
+    """The decision that was closest, in words: the one whose distance to another decision is the margin.
+
+    `thresholds` are those of the labels (0.5 where not named). A label's distance is |score - threshold| as a share
+    of the room on its side; another facet's is the best score less the second, as the classifier counts them.
+    """
+    limits = thresholds or {}
     chosen = {label.rsplit("/", 1)[-1] for label in labels}
-    candidates: list[tuple[float, str]] = []
+    calls: list[tuple[float, str]] = []
     for facet, values in sorted(scores_by_facet(scores).items()):
         ordered = sorted(values.items(), key=lambda item: (-item[1], item[0]))
         if chosen & values.keys():
-            name, score = min(ordered, key=lambda item: (abs(abs(item[1] - 0.5) - margin), item[0]))
-            side = "just counted as" if name in chosen else "just not counted as"
-            candidates.append((abs(abs(score - 0.5) - margin), f"{side} {class_name(name)}, at {score:.2f}"))
+            for name, score in ordered:
+                limit = limits.get(name, 0.5)
+                distance = (score - limit) / (1 - limit) if score >= limit else (limit - score) / limit
+                said = "just counted as" if name in chosen else "just not counted as"
+                if name != "none":
+                    calls.append((abs(distance - margin), f"{said} {class_name(name)}, at {score:.2f}"))
         elif len(ordered) > 1:
-            (first, best), (second, next_best) = ordered[0], ordered[1]
-            text = f"{facet}: {class_name(first)} ({best:.2f}) or {class_name(second)} ({next_best:.2f})"
-            candidates.append((abs(best - next_best - margin), text))
-    return min(candidates)[1] if candidates else ""
+            (first, best), (second, less) = ordered[0], ordered[1]
+            words = f"{facet}: {class_name(first)} ({best:.2f}) or {class_name(second)} ({less:.2f})"
+            calls.append((abs(best - less - margin), words))
+    return min(calls)[1] if calls else ""

@@ -35,8 +35,9 @@ def run(context: JobContext) -> Report:
     reference = model_reference(settings.model)
     model = describe_model(reference)
     lakehouse = context.lakehouse
-    lakehouse.ensure("photos", "claims", "embeddings")
-    versions_in = lakehouse.versions("photos", "claims")
+    if not context.dry_run:
+        lakehouse.ensure("photos", "claims", "embeddings")
+    versions_in = lakehouse.versions(*(table for table in ("photos", "claims") if lakehouse.exists(table)))
     entities = _entities(context, model.model_key, has_text=model.has_text)
     pending = {name: frame.count() for name, frame, _ in entities}
     known = {name: total - pending[name] for name, _, total in entities}
@@ -82,13 +83,12 @@ def run(context: JobContext) -> Report:
 
 
 def _entities(context: JobContext, model_key: str, *, has_text: bool) -> list[tuple[str, "DataFrame", int]]:
-    """What may be embedded: entity, the pending rows (entity_id, content_hash, content), and how many rows there are."""
+    """What may be embedded: entity, its pending rows (entity_id, content_hash, content), how many rows there are."""
     from pyspark.sql import functions as F
 
     lakehouse, settings = context.lakehouse, context.settings.embed
-    done = lakehouse.read("embeddings").where(F.col("model_key") == model_key)
     sources: list[tuple[str, DataFrame]] = []
-    if settings.photos:
+    if settings.photos and lakehouse.exists("photos"):
         photos = lakehouse.read("photos").where(F.col("status") == Status.OK)
         sources.append(
             (
@@ -100,7 +100,7 @@ def _entities(context: JobContext, model_key: str, *, has_text: bool) -> list[tu
                 ),
             )
         )
-    if settings.narratives and has_text:
+    if settings.narratives and has_text and lakehouse.exists("claims"):
         claims = lakehouse.read("claims").where(F.length(F.trim("narrative")) > 0)
         hashed = F.sha2(F.col("narrative"), 256).alias("content_hash")
         sources.append(
@@ -109,6 +109,9 @@ def _entities(context: JobContext, model_key: str, *, has_text: bool) -> list[tu
                 claims.select(F.col("claim_id").alias("entity_id"), hashed, F.col("narrative").alias("content")),
             )
         )
+    if not lakehouse.exists("embeddings"):  # a dry run before the first one
+        return [(name, source, source.count()) for name, source in sources]
+    done = lakehouse.read("embeddings").where(F.col("model_key") == model_key)
     entities = []
     for name, source in sources:
         keys = done.where(F.col("entity") == name).select("entity_id", "content_hash")

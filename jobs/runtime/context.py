@@ -100,7 +100,8 @@ class JobContext:
             codes = ", ".join(f"{code} {number}" for code, number in sorted(counts.by_code.items()))
             raise FailureRateError(
                 f"{counts.failed} of {counts.written + counts.failed} rows failed ({codes}), more than "
-                f"limits.failure_rate = {limits.failure_rate:g} allows; what was done is kept. Mend the input, or raise the limit."
+                f"limits.failure_rate = {limits.failure_rate:g} allows; what was done is kept. "
+                "Mend the input, or raise the limit."
             )
 
     def record(self, report: Report) -> None:

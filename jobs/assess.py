@@ -86,9 +86,7 @@ def assessments_frame(context: JobContext, identity: HeadIdentity) -> "DataFrame
 
     evidence = _evidence(context, identity)
     schema = ", ".join(f"{field.name} {field.dataType.simpleString()}" for field in evidence.schema.fields)
-    judged = evidence.mapInArrow(
-        assess_batches(context.settings.assess.severity_map), f"{schema}, {VERDICT_FIELDS}"
-    )
+    judged = evidence.mapInArrow(assess_batches(context.settings.assess.severity_map), f"{schema}, {VERDICT_FIELDS}")
     return judged.select(
         "*",
         F.lit(identity.model_key).alias("model_key"),
@@ -120,10 +118,7 @@ def _evidence(context: JobContext, identity: HeadIdentity) -> "DataFrame":
         "claim_id",
         F.coalesce("damages", F.array().cast("array<string>")).alias("damages"),
         "reported_severity",
-        *(
-            F.coalesce(name, F.lit(0)).alias(name)
-            for name in ("photos", "photos_unusable", "photos_classified")
-        ),
+        *(F.coalesce(name, F.lit(0)).alias(name) for name in ("photos", "photos_unusable", "photos_classified")),
         F.col("worst.level").alias("worst_level"),
         F.coalesce("worst.accepted", none).alias("worst_accepted"),
         F.coalesce("any_review", none).alias("any_review"),
@@ -196,9 +191,7 @@ def _figures(frame: "DataFrame") -> dict[str, Any]:
                 "claim_id": row["claim_id"],
                 "reported": row["reported_severity"],
                 "seen": row["worst_severity"] or "none",
-                "why": reason_sentence(
-                    row["review_reasons"][0], row["reported_severity"], row["worst_severity"]
-                ),
+                "why": reason_sentence(row["review_reasons"][0], row["reported_severity"], row["worst_severity"]),
             }
             for row in worst_first.collect()
         ],

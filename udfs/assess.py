@@ -54,9 +54,9 @@ class Evidence:
     """What is known of one claim.
 
     `photos` are linked to it, `photos_unusable` of these failed, `photos_classified` have a prediction.
-    `worst_level` indexes LEVELS: the worst of the classified photos, None without any. `worst_accepted`: a photo
-    of that level has the decision accepted. `any_review`: a photo has the decision review. `shared`: a photo of
-    the claim is linked to another claim too.
+    `worst_level` indexes LEVELS: the worst of the classified photos, None without any. `worst_accepted`: a
+    photo of that level has the decision accepted. `any_review`: a photo has the decision review. `shared`: a
+    photo of the claim is linked to another claim too.
     """
 
     reported_severity: str | None
@@ -100,13 +100,13 @@ def normalised_severity_map(severity_map: Mapping[str, str]) -> dict[str, str]:
 def assess_claim(evidence: Evidence, severities: Mapping[str, str]) -> Assessment:
     """Compare what was seen with what was reported, and say why a person should look.
 
-    Agreement needs a reported severity that `severities` (see normalised_severity_map) knows and a severity that
-    was seen; seeing no damage at all counts as milder than every reported damage.
+    Agreement needs a reported severity that `severities` (see normalised_severity_map) knows, and a severity
+    that was seen; seeing no damage at all counts as milder than every reported damage.
 
-    A finding is uncertain when it rests on predictions for review only. Where damage was seen, it rests on the
-    photos of the worst level: one accepted photo of that level settles it, and an uncertain photo of a milder
-    level is left aside, as its own best guess would not raise the claim. Where no damage was seen, it rests on
-    every photo, for each may show a side that the others do not.
+    A finding is uncertain when it rests on predictions for review. Where damage was seen, it rests on the photos
+    of the worst level: one accepted photo of that level settles it, and an uncertain photo of a milder level is
+    left aside, as its own best guess would not raise the claim. Where no damage was seen, it rests on every
+    photo, for each may show a side that the others do not.
     """
     worst = evidence.worst_level
     seen = None if worst is None else LEVELS[worst]
@@ -139,8 +139,7 @@ def reason_sentence(code: str, reported: str | None, seen: str | None) -> str:
 
 
 VERDICT_FIELDS = (
-    "worst_severity string, expected_severity string, agreement string, "
-    "review boolean, review_reasons array<string>"
+    "worst_severity string, expected_severity string, agreement string, review boolean, review_reasons array<string>"
 )
 """What assess_batches adds to a row, as a Spark DDL string."""
 EVIDENCE_COLUMNS = tuple(Evidence.__dataclass_fields__)
@@ -149,7 +148,7 @@ EVIDENCE_COLUMNS = tuple(Evidence.__dataclass_fields__)
 def assess_batches(
     severity_map: Mapping[str, str],
 ) -> "Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]":
-    """For DataFrame.mapInArrow: rows with the columns of Evidence to the same rows followed by VERDICT_FIELDS.
+    """For DataFrame.mapInArrow: rows with the columns of Evidence to the same rows and VERDICT_FIELDS.
 
     Raises:
         SettingsError: the severity map names an unknown severity.

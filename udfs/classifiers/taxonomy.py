@@ -151,9 +151,7 @@ def load_taxonomy(name_or_path: str) -> Taxonomy:
         try:
             return parse_taxonomy(path.read_text(encoding="utf-8"), str(path))
         except (OSError, UnicodeDecodeError) as error:
-            raise TaxonomyError(
-                f"{name_or_path}: not readable as UTF-8 text ({error}); correct it."
-            ) from None
+            raise TaxonomyError(f"{name_or_path}: not readable as UTF-8 text ({error}); correct it.") from None
     shipped = shipped_taxonomies()
     if name_or_path not in shipped:
         raise TaxonomyError(
@@ -212,9 +210,7 @@ def _facet(values: object, source: str) -> Facet:
             if key in values:
                 raise node.error(f"{key} belongs to a multi_label facet; remove it here")
     if "when" in values and (multi or values["when"] != CONDITION):
-        advice = (
-            "the multi_label facet decides it, remove it" if multi else f"the one condition is {CONDITION}"
-        )
+        advice = "the multi_label facet decides it, remove it" if multi else f"the one condition is {CONDITION}"
         raise node.error(f"when: {values['when']!r} is not possible; {advice}")
     temperature = node.number("temperature", 0.0, None)
     if temperature is not None and temperature <= 0:
@@ -231,9 +227,7 @@ def _facet(values: object, source: str) -> Facet:
     default = DEFAULT_THRESHOLD if threshold is None else threshold
     build = _label_class if multi else _choice_class
     classes = tuple(
-        build(
-            _Node(entry, f"{node.where}, class {_called(entry)}", _CLASS_KEYS), none_class, fallback, default
-        )
+        build(_Node(entry, f"{node.where}, class {_called(entry)}", _CLASS_KEYS), none_class, fallback, default)
         for entry in raw
     )
     node.refuse_repeated("class", [entry.name for entry in classes])
@@ -265,18 +259,14 @@ def _none_prompts(raw: Sequence[object], none_class: object) -> tuple[str, ...]:
     return ()
 
 
-def _choice_class(
-    node: "_Node", _none_class: object, _fallback: tuple[str, ...], _default: float
-) -> TaxonomyClass:
+def _choice_class(node: "_Node", _none_class: object, _fallback: tuple[str, ...], _default: float) -> TaxonomyClass:
     """A class of a single-label facet."""
     name = node.name()
     _refuse_label_keys(node, "it belongs to a multi_label facet")
     return TaxonomyClass(name, _prompts(node))
 
 
-def _label_class(
-    node: "_Node", none_class: object, fallback: tuple[str, ...], threshold: float
-) -> TaxonomyClass:
+def _label_class(node: "_Node", none_class: object, fallback: tuple[str, ...], threshold: float) -> TaxonomyClass:
     """A class of the multi-label facet."""
     name = node.name()
     if name == none_class:

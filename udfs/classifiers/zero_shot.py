@@ -90,9 +90,10 @@ class ZeroShotHead:
         Confidence is the probability of what was decided. Multi-label: the minimum over classes of p where
         the label was given and 1 - p where it was not (at a threshold of 0.5 this is max(p, 1 - p)).
         Single-label: the top p. Margin is the distance to another decision. Multi-label: the minimum over
-        classes of |p - threshold| as a share of the room on its side: (p - threshold) / (1 - threshold) above,
-        (threshold - p) / threshold below. Single-label: top p less the second. A photo's confidence and margin
-        are the minima over its decided facets; below one of the taxonomy's review limits it goes to review.
+        classes of |p - threshold| as a share of the room on its side: (p - threshold) / (1 - threshold)
+        above, (threshold - p) / threshold below. Single-label: top p less the second. A photo's confidence
+        and margin are the minima over its decided facets; below one of the taxonomy's review limits it goes
+        to review.
 
         Raises:
             ModelError: the vectors have another dimension, or one of them is zero or not finite.
@@ -107,9 +108,7 @@ class ZeroShotHead:
         usable = np.isfinite(norms[:, 0]) & (norms[:, 0] > 0)
         if not usable.all():
             bad = int(len(array) - usable.sum())
-            raise ModelError(
-                f"{bad} of {len(array)} vectors are zero or not finite; take rows with status ok."
-            )
+            raise ModelError(f"{bad} of {len(array)} vectors are zero or not finite; take rows with status ok.")
         logits = (array @ self.directions) / norms * self.scales
         return self._decide(logits)
 

@@ -1,0 +1,126 @@
+"""Classification in Spark: once a photo and head, counted, safe to repeat, and usable from SQL."""
+
+import dataclasses
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from jobs import classify
+from jobs.lakehouse.contracts import CONTRACTS
+from jobs.lakehouse.writes import append_once
+from jobs.runtime.context import JobContext
+from tests.conftest import settings_in
+from tests.unit.classifiers.concepts import DIMENSION, MODEL_KEY, SCALE, TAXONOMY, encode_texts, photo
+from udfs.classify import classify_udf
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+SHOWN = {
+    "severe dent": photo(a_dent=1, dents=1, intact=1, heavy=1, the_rear=1),
+    "minor dent": photo(a_dent=1, dents=1, intact=1, slight=1, the_front=1),
+    "intact": photo(no_dent=1, intact=1),
+    "unclear": photo(a_dent=1, dents=1, intact=1, heavy=1, medium=0.99, the_rear=1),
+}
+
+
+def add_rows(context, table, rows):
+    """Rows given by their interesting columns only; the rest is null or of this run."""
+    columns = CONTRACTS[table].columns
+    fixed = {"run_id": "earlier", "first_seen": NOW, "ingested_at": NOW, "embedded_at": NOW, "record_hash": "0"}
+    values = [tuple({**fixed, **row}.get(column.name) for column in columns) for row in rows]
+    append_once(context.lakehouse, context.spark.createDataFrame(values, CONTRACTS[table].schema), table)
+
+
+def photo_id(number):
+    return f"{number:064x}"
+
+
+def embedding(number, vector, model_key=MODEL_KEY):
+    facts = {"entity": "photo", "entity_id": photo_id(number), "model_key": model_key, "content_hash": photo_id(number)}
+    if vector is None:
+        return facts | {"status": "failed", "error_code": "model_failed"}
+    return facts | {"status": "ok", "vector": vector.tolist(), "dimension": len(vector), "norm": 1.0}
+
+
+def stand_in(monkeypatch):
+    """A text tower of known directions in place of a loaded model; returns its description, to be altered."""
+    import udfs.encoders
+
+    model = SimpleNamespace(model_key=MODEL_KEY, has_text=True, dimension=DIMENSION)
+    encoder = SimpleNamespace(encode_texts=encode_texts, logit_scale=SCALE, model_key=MODEL_KEY)
+    monkeypatch.setattr(udfs.encoders, "describe_model", lambda _: model)
+    monkeypatch.setattr(udfs.encoders, "load_encoder", lambda _: encoder)
+    return model
+
+
+def context_in(folder):
+    """A context whose tables and taxonomy lie in the folder."""
+    taxonomy = folder / "small.yaml"
+    taxonomy.write_text(TAXONOMY, encoding="utf-8")
+    return JobContext.create(settings_in(folder, f"classify.taxonomy={taxonomy}"))
+
+
+@pytest.fixture
+def stand_in_model(monkeypatch):
+    return stand_in(monkeypatch)
+
+
+@pytest.fixture
+def context(spark, tmp_path, stand_in_model):
+    return context_in(tmp_path)
+
+
+def test_each_embedded_photo_is_classified_once_under_each_head(context, tmp_path):
+    rows = [embedding(number, vector) for number, vector in enumerate(SHOWN.values())]
+    add_rows(context, "embeddings", [*rows, embedding(8, None), embedding(9, SHOWN["intact"], "another model")])
+
+    waiting = classify.run(dataclasses.replace(context, dry_run=True))
+    assert (waiting.status, waiting.counts.rows_in, waiting.details["pending"]) == ("dry_run", 4, 4)
+    assert not context.lakehouse.exists("damage_predictions")
+
+    report = classify.run(context)
+    assert (report.status, report.counts.rows_in, report.counts.written, report.counts.skipped) == ("done", 4, 4, 0)
+    assert report.details["label_distribution"] == {"dent": 3, "none": 1}
+    assert report.details["severity_distribution"] == {"minor": 1, "none": 1, "severe": 2}
+    assert report.details["decisions"] == {"accepted": 3, "review": 1}
+    dents = report.details["score_quantiles"]["damage/dent"]
+    assert 0 <= dents["p05"] <= dents["p50"] <= dents["p95"] <= 1
+    stored = {row["photo_id"]: row for row in context.lakehouse.read("damage_predictions").collect()}
+    assert stored[photo_id(0)]["labels"] == ["dent"]
+    assert (stored[photo_id(0)]["severity"], stored[photo_id(0)]["part"]) == ("severe", "rear")
+    assert stored[photo_id(2)]["severity"] is None
+    assert stored[photo_id(3)]["decision"] == "review"
+    assert {(row["head_key"], row["taxonomy"]) for row in stored.values()} == {(report.details["head_key"], "small")}
+
+    again = classify.run(context.next_job())
+    assert (again.status, again.counts.written, again.counts.skipped) == ("nothing_to_do", 0, 4)
+
+    (tmp_path / "small.yaml").write_text(TAXONOMY.replace("threshold: 0.7", "threshold: 0.6"), encoding="utf-8")
+    other = classify.run(context.next_job())
+    assert other.counts.written == 4
+    assert other.details["head_key"] != report.details["head_key"]
+    assert context.lakehouse.read("damage_predictions").count() == 8
+
+
+def test_a_model_without_a_text_tower_is_skipped_with_the_reason(context, stand_in_model):
+    stand_in_model.has_text = False
+    report = classify.run(context)
+    assert report.status == "skipped"
+    assert "no text tower" in report.details["reason"]
+    assert "model.name" in report.details["reason"]
+
+
+def test_the_head_is_a_function_of_sql(context, spark):
+    head = classify.head_for(context)
+    spark.udf.register("classify_damage", classify_udf(head))
+    rows = [("severe dent", SHOWN["severe dent"].tolist()), ("no vector", None)]
+    spark.createDataFrame(rows, "name string, vector array<float>").createOrReplaceTempView("vectors")
+    seen = {
+        row["name"]: row["seen"]
+        for row in spark.sql("SELECT name, classify_damage(vector) seen FROM vectors").collect()
+    }
+    expected = head.predict(np.stack([SHOWN["severe dent"]]))
+    assert (seen["severe dent"]["labels"], seen["severe dent"]["severity"]) == (["dent"], "severe")
+    assert seen["severe dent"]["scores"]["damage/dent"] == pytest.approx(expected.scores[0, 0])
+    assert seen["no vector"]["labels"] is None

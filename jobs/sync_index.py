@@ -4,7 +4,7 @@ import dataclasses
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +51,7 @@ class Outcome:
     """What a sync did. `rows_in` counts the rows and keys that were looked at."""
 
     rows_in: int = 0
-    written: Written = Written()
+    written: Written = field(default_factory=Written)
     deleted: int = 0
 
     def __add__(self, other: "Outcome") -> "Outcome":
@@ -89,18 +89,16 @@ def sync(context: JobContext, model_key: str, dimension: int) -> Report:
     details: dict[str, Any] = {"index": location, "model_key": model_key, "head_key": head_key}
     if context.dry_run:
         return _dry_run(context, pinned, location, details)
-    vectors = expected(vector_rows(pinned, full=False))
     state = _read_state(context, location)
-    if not vectors.rows and state is None:
-        note = "there is no vector of this model yet; run claimlens embed"
-        return Report("sync-index", context.run_id, "nothing_to_do", Counts(), versions_in=versions, details={**details, "note": note})
-    wanted = {VECTORS: vectors, CLAIMS: expected(claim_rows(pinned))}
+    if state is None and not expected(vector_rows(pinned, full=False)).rows:
+        details["note"] = "there is no vector of this model yet; run claimlens embed"
+        report = Report("sync-index", context.run_id, "nothing_to_do", Counts(), versions_in=versions)
+        return dataclasses.replace(report, details=details)
     index = LanceStore.create(context.settings.index.root, model_key, dimension)
     with index.writing():
         reason = _reason_to_rebuild(context, index, state, pinned)
         if reason is None and state is not None and index.unfinished() is None and dict(state.versions) == versions:
-            rows = sum(print_.rows for print_ in wanted.values())
-            done, status = Outcome(rows_in=rows), "nothing_to_do"
+            done, status = Outcome(rows_in=state.fingerprint.rows), "nothing_to_do"
         else:
             status = "done"
             index.mark(context.run_id)
@@ -109,10 +107,11 @@ def sync(context: JobContext, model_key: str, dimension: int) -> Report:
                 reason, changes = changes, None
             done = _rebuild(context, pinned, index) if changes is None else _follow(context, pinned, index, changes)
             index.optimise(purge=done.deleted > 0 or changes is None)
-        held = _verified(index, wanted, context.run_id)
-        index.mark(None)
-        if status == "done":
+            held = _verified(index, pinned, context.run_id)
+            index.mark(None)
             _write_state(context, location, pinned, held)
+        rows, claims = index.count(VECTORS), index.count(CLAIMS)
+        checksum = _held(index).checksum
     written = done.written.added + done.written.changed + done.deleted
     details |= {
         "mode": "rebuilt" if reason else "incremental",
@@ -120,13 +119,14 @@ def sync(context: JobContext, model_key: str, dimension: int) -> Report:
         "added": done.written.added,
         "changed": done.written.changed,
         "deleted": done.deleted,
-        "rows": wanted[VECTORS].rows,
-        "claim_rows": wanted[CLAIMS].rows,
-        "checksum": f"{held.checksum:016x}",
+        "rows": rows,
+        "claim_rows": claims,
+        "checksum": f"{checksum:016x}",
     }
     counts = Counts(done.rows_in, written=min(written, done.rows_in), skipped=max(done.rows_in - written, 0))
     versions_out = lakehouse.versions(INDEX_STATE.name)
-    return Report("sync-index", context.run_id, status, counts, versions_in=versions, versions_out=versions_out, details=details)
+    report = Report("sync-index", context.run_id, status, counts, versions_in=versions, versions_out=versions_out)
+    return dataclasses.replace(report, details=details)
 
 
 def _reason_to_rebuild(context: JobContext, index: VectorIndex, state: State | None, pinned: Pinned) -> str | None:
@@ -222,7 +222,8 @@ def _batches(path: str) -> "Iterator[pa.RecordBatch]":
     """The staged rows in portions that the driver can hold."""
     import pyarrow.dataset as ds
 
-    for batch in ds.dataset(path, format="parquet").to_batches(batch_size=BATCH_ROWS, batch_readahead=1, fragment_readahead=1):
+    staged = ds.dataset(path, format="parquet")
+    for batch in staged.to_batches(batch_size=BATCH_ROWS, batch_readahead=1, fragment_readahead=1):
         if batch.num_rows:
             yield batch
 
@@ -237,8 +238,9 @@ def _held(index: VectorIndex) -> Fingerprint:
     return index.fingerprint(VECTORS) + index.fingerprint(CLAIMS)
 
 
-def _verified(index: VectorIndex, wanted: Mapping[str, Fingerprint], run_id: str) -> Fingerprint:
+def _verified(index: VectorIndex, pinned: Pinned, run_id: str) -> Fingerprint:
     """The whole index's fingerprint, once both tables are proved; marks the index for rebuilding otherwise."""
+    wanted = {VECTORS: expected(vector_rows(pinned, full=False)), CLAIMS: expected(claim_rows(pinned))}
     for table, should in wanted.items():
         held = index.fingerprint(table)
         if held != should:
@@ -247,8 +249,7 @@ def _verified(index: VectorIndex, wanted: Mapping[str, Fingerprint], run_id: str
                 f"The index {index.location} holds {held} in {table}, the tables say {should} (run {run_id}); its state "
                 "was not advanced. Run claimlens sync-index again: it builds the index anew."
             )
-    vectors, claims = wanted[VECTORS], wanted[CLAIMS]
-    return vectors + claims
+    return wanted[VECTORS] + wanted[CLAIMS]
 
 
 def _read_state(context: JobContext, location: str) -> State | None:

@@ -11,6 +11,7 @@ import lancedb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from lancedb.table import Table
 from pyarrow import fs
 
 from jobs.lakehouse.locations import located
@@ -51,8 +52,8 @@ class LanceStore:
             others = indexes_under(root)
             if others:
                 raise IndexMismatchError(
-                    f"{located(root)} holds no index of model_key {model_key}, only of {', '.join(others)}: another model. "
-                    "Run claimlens sync-index with this model, or set model.name back."
+                    f"{located(root)} holds no index of model_key {model_key}, only of {', '.join(others)}: "
+                    "another model. Run claimlens sync-index with this model, or set model.name back."
                 )
             raise InputError(f"There is no index at {location} yet. Run claimlens sync-index first.")
         _check(metadata, location, model_key, None)
@@ -178,7 +179,7 @@ class LanceStore:
                 warnings.filterwarnings("ignore", message=r"optimize\(cleanup_older_than=0\)")
                 lance.optimize(cleanup_older_than=keep, delete_unverified=purge)
 
-    def _rewrite_deleted(self, table: str, lance: Any) -> None:
+    def _rewrite_deleted(self, table: str, lance: Table) -> None:
         # A Lance delete only hides rows: the bytes stay in their file until every row of it is gone. Writing the rows
         # that remain in it anew empties the file, and the clean-up that follows removes it.
         for fragment in sorted(self._deleted_fragments.pop(table, set())):
@@ -188,7 +189,7 @@ class LanceStore:
                     merge = lance.merge_insert(list(KEYS[table])).when_matched_update_all()
                     merge.execute(rest.select(schema_of(table, self.dimension).names))
 
-    def _index(self, table: str, lance: Any) -> None:
+    def _index(self, table: str, lance: Table) -> None:
         present = {column for index in lance.list_indices() for column in index.columns}
         if table == VECTORS and "vector" not in present:
             lance.create_index(metric="cosine", vector_column_name="vector", index_type="IVF_PQ")
@@ -196,7 +197,7 @@ class LanceStore:
             if key.endswith("_id") and key not in present:
                 lance.create_scalar_index(key)
 
-    def _table(self, table: str, *, create: bool = False) -> Any:
+    def _table(self, table: str, *, create: bool = False) -> Table:
         # Opened anew each time, so that every operation sees the newest version.
         if create:
             return self._connection.create_table(
@@ -219,7 +220,7 @@ def indexes_under(root: str) -> list[str]:
     """Keys of the models that have an index under `root`."""
     system, inner = _file_system(located(root))
     listed = system.get_file_info(fs.FileSelector(inner, allow_not_found=True))
-    return sorted(entry.base_name for entry in listed if _read_metadata(f"{located(root).rstrip('/')}/{entry.base_name}"))
+    return sorted(entry.base_name for entry in listed if _read_metadata(index_location(root, entry.base_name)))
 
 
 def keys_filter(table: str, keys: pa.Table) -> str:
@@ -274,5 +275,6 @@ def _check(metadata: dict[str, Any], location: str, model_key: str, dimension: i
         )
     if dimension is not None and metadata.get("dimension") != dimension:
         raise IndexMismatchError(
-            f"The index {location} holds vectors of {metadata.get('dimension')} numbers, the model gives {dimension}. {mend}"
+            f"The index {location} holds vectors of {metadata.get('dimension')} numbers, "
+            f"the model gives {dimension}. {mend}"
         )

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 import numpy as np
 import pyarrow as pa
 
-from jobs.lakehouse.contracts import CLAIM_ASSESSMENTS, CLAIMS as CLAIMS_CONTRACT
+from jobs.lakehouse.contracts import CLAIM_ASSESSMENTS
+from jobs.lakehouse.contracts import CLAIMS as CLAIMS_CONTRACT
 from jobs.vector_index.protocol import CLAIMS, MODULUS, VECTORS, Fingerprint
 
 ROW_HASH = "row_hash"
@@ -49,7 +50,9 @@ def vectors_schema(dimension: int) -> pa.Schema:
 def claims_schema() -> pa.Schema:
     """One row per claim and photo (photo_id is empty where a claim has none), with claim and assessment columns."""
     columns = [pa.field(column.name, _ARROW[column.type]) for column in (*CLAIM_COLUMNS, *ASSESSMENT_COLUMNS)]
-    return pa.schema([_key("claim_id", 1), _key("photo_id", 2), *columns, pa.field(ROW_HASH, pa.int64(), nullable=False)])
+    return pa.schema(
+        [_key("claim_id", 1), _key("photo_id", 2), *columns, pa.field(ROW_HASH, pa.int64(), nullable=False)]
+    )
 
 
 def schema_of(table: str, dimension: int) -> pa.Schema:

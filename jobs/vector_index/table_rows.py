@@ -76,7 +76,17 @@ def vector_rows(pinned: Pinned, *, full: bool, keys: "DataFrame | None" = None) 
     of_texts = embedded.where(F.col("entity") == "narrative").select(*wanted)
     of_texts = of_texts.join(texts, ["entity_id", "content_hash"])
     rows = of_photos.unionByName(of_texts, allowMissingColumns=True)
-    hashed = ("entity", "entity_id", "content_hash", "labels", "severity", "part", "confidence", "decision", "captured_at")
+    hashed = (
+        "entity",
+        "entity_id",
+        "content_hash",
+        "labels",
+        "severity",
+        "part",
+        "confidence",
+        "decision",
+        "captured_at",
+    )
     rows = rows.withColumn(ROW_HASH, _hash_of(hashed)).drop("content_hash")
     return rows if full else rows.select(*KEYS[VECTORS], ROW_HASH)
 
@@ -160,4 +170,3 @@ def _hash_of(columns: tuple[str, ...]) -> "Column":
     # xxhash64 passes over nulls; the flags keep (null, 'a') and ('a', null) apart.
     parts = [part for name in columns for part in (F.col(name), F.col(name).isNull())]
     return F.xxhash64(*parts)
-

@@ -33,7 +33,9 @@ def vector_rows(numbers, *, revision=0, labels=None, **columns):
         "row_hash": [number * 1_000_003 + revision for number in numbers],
         **{name: [value] * len(numbers) for name, value in columns.items()},
     }
-    return pa.table([pa.array(values.get(field.name, [None] * len(numbers)), field.type) for field in schema], schema=schema)
+    return pa.table(
+        [pa.array(values.get(field.name, [None] * len(numbers)), field.type) for field in schema], schema=schema
+    )
 
 
 def claim_rows(links, **columns):
@@ -45,7 +47,9 @@ def claim_rows(links, **columns):
         "row_hash": list(range(len(links))),
         **columns,
     }
-    return pa.table([pa.array(values.get(field.name, [None] * len(links)), field.type) for field in schema], schema=schema)
+    return pa.table(
+        [pa.array(values.get(field.name, [None] * len(links)), field.type) for field in schema], schema=schema
+    )
 
 
 def keys(numbers):

@@ -18,7 +18,7 @@ from jobs.vector_index.writer_lock import lock_path
 from udfs.errors import ClaimlensError, IndexMismatchError, InputError
 
 sys.path.insert(0, str(Path(__file__).parent))
-from index_rows import DIMENSION, claim_rows, keys, photo_id, unit_vectors, vector_rows  # noqa: E402
+from index_rows import DIMENSION, claim_rows, keys, photo_id, unit_vectors, vector_rows
 
 
 @pytest.fixture
@@ -98,9 +98,12 @@ def test_concurrent_writers_do_not_write_a_photo_twice(tmp_path):
 
 
 def test_a_second_writer_is_told_who_writes(store):
-    with store.writing():
-        with pytest.raises(ClaimlensError, match=r"Another process writes .*process \d+"), store.writing(wait_seconds=0):
-            pass
+    with (
+        store.writing(),
+        pytest.raises(ClaimlensError, match=r"Another process writes .*process \d+"),
+        store.writing(wait_seconds=0),
+    ):
+        pass
     with store.writing(wait_seconds=0):
         pass
 
@@ -145,7 +148,7 @@ def test_a_purge_leaves_no_bytes_of_a_deleted_photo(store, tmp_path):
     secret = b"thumbnail-of-an-erased-claimant" * 50
     store.upsert(VECTORS, vector_rows(range(50)))
     store.upsert(VECTORS, vector_rows([50], thumbnail=secret))
-    store.replace(VECTORS, [batch for batch in _all(store)])
+    store.replace(VECTORS, _all(store))
     store.delete(VECTORS, keys([50]))
     assert _on_disk(tmp_path, secret[:31])
     store.optimise(purge=True)

@@ -100,9 +100,7 @@ def _package(name: str, package: str, extra: str) -> Check:
         return Check(name, "ok", f"{package} {version(package)}")
     except PackageNotFoundError:
         wanted = f"claimlens[{extra}]" if extra else "claimlens"
-        return Check(
-            name, "missing", f"{package} is not installed", f"pip install '{wanted}', or run make setup."
-        )
+        return Check(name, "missing", f"{package} is not installed", f"pip install '{wanted}', or run make setup.")
 
 
 def _java(settings: Settings) -> Check:

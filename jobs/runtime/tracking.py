@@ -163,9 +163,7 @@ class MlflowTracker:
 
         now = int(time.time() * 1000)
         every_metric = [Metric(_name(key), value, now, 0) for key, value in (metrics or {}).items()]
-        every_parameter = [
-            Param(_name(key), value[:_LONGEST_PARAMETER]) for key, value in (parameters or {}).items()
-        ]
+        every_parameter = [Param(_name(key), value[:_LONGEST_PARAMETER]) for key, value in (parameters or {}).items()]
         every_tag = [RunTag(_name(key), value[:_LONGEST_PARAMETER]) for key, value in (tags or {}).items()]
         longest = max(len(every_metric), len(every_parameter), len(every_tag))
         for first in range(0, longest, _BATCH):
@@ -236,9 +234,7 @@ def report_metrics(report: Report) -> dict[str, float]:
 def text_details(report: Report) -> dict[str, str]:
     """The job's own short texts and flags, for tags."""
     leaves = _leaves(report.details, ())
-    return {
-        "/".join(key): str(value) for key, value in leaves if isinstance(value, str | bool) and value != ""
-    }
+    return {"/".join(key): str(value) for key, value in leaves if isinstance(value, str | bool) and value != ""}
 
 
 def git_commit(folder: Path | None = None) -> str | None:

@@ -246,8 +246,8 @@ def _verified(index: VectorIndex, pinned: Pinned, run_id: str) -> Fingerprint:
         if held != should:
             index.mark(DAMAGED)
             raise IndexMismatchError(
-                f"The index {index.location} holds {held} in {table}, the tables say {should} (run {run_id}); its state "
-                "was not advanced. Run claimlens sync-index again: it builds the index anew."
+                f"The index {index.location} holds {held} in {table}, the tables say {should} "
+                f"(run {run_id}); its state was not advanced. Run claimlens sync-index again: it builds the index anew."
             )
     return wanted[VECTORS] + wanted[CLAIMS]
 

@@ -11,21 +11,21 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 from PIL import Image
 
 from jobs.demo.captions import Sentence, facts_of, search_sentence
 from jobs.demo.render import FULL_WIDTH, render
-from jobs.demo.scene import DAMAGE_KINDS, SEVERITIES, Scene, random_scene
+from jobs.demo.scene import DAMAGE_KINDS, Scene, random_scene
 
 if TYPE_CHECKING:
-    from transformers import CLIPModel, PreTrainedTokenizerBase
+    from udfs.encoders.protocol import Encoder
 
-TAXONOMY = Path(__file__).resolve().parents[2] / "conf" / "taxonomies" / "vehicle.yaml"
+TAXONOMY = "vehicle"
+MODEL = Path(__file__).resolve().parents[2] / "conf" / "models" / "demo"
 # No training seed comes near it.
 UNSEEN_SEED = 20_260_101
 FOUND_AMONG = 10
@@ -45,15 +45,6 @@ class Figures:
     sentences: int
     hit_at_10: float
     chance_at_10: float
-
-
-@dataclass(frozen=True)
-class Encoder:
-    """A model with its tokenizer and image processor."""
-
-    model: CLIPModel
-    tokenizer: PreTrainedTokenizerBase
-    processor: Any
 
 
 def unseen_scenes(count: int, seed: int = UNSEEN_SEED) -> list[Scene]:
@@ -80,41 +71,20 @@ def photo_files(scenes: list[Scene], *, width: int = FULL_WIDTH, processes: int 
 
 
 def load(directory: Path) -> Encoder:
-    """Loads a model from a directory, without network."""
-    from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
+    """The encoder of a model's directory, as the jobs load it."""
+    from udfs.encoders import load_encoder
+    from udfs.encoders.reference import ModelReference
 
-    return Encoder(
-        model=AutoModel.from_pretrained(directory, local_files_only=True).float().eval(),
-        tokenizer=AutoTokenizer.from_pretrained(directory, local_files_only=True),
-        processor=AutoImageProcessor.from_pretrained(directory, local_files_only=True),
-    )
+    return load_encoder(ModelReference(str(directory), device="cpu", dtype="float32"))
 
 
 def embed_photos(encoder: Encoder, files: list[bytes], batch: int = 64) -> Vectors:
     """Unit vectors (n, dimension) of JPEG files."""
-    import torch
-
     vectors = []
     for start in range(0, len(files), batch):
         pictures = [Image.open(io.BytesIO(content)).convert("RGB") for content in files[start : start + batch]]
-        with torch.inference_mode():
-            inputs = encoder.processor(images=pictures, return_tensors="pt")
-            features = encoder.model.get_image_features(**inputs).pooler_output
-            vectors.append(torch.nn.functional.normalize(features, dim=1).numpy())
+        vectors.append(encoder.encode_photos(pictures))
     return np.concatenate(vectors)
-
-
-def embed_texts(encoder: Encoder, texts: list[str]) -> Vectors:
-    """Unit vectors (n, dimension) of texts."""
-    import torch
-
-    with torch.inference_mode():
-        inputs = encoder.tokenizer(texts, padding=True, truncation=True, return_tensors="pt")
-        features = encoder.model.get_text_features(
-            input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"]
-        ).pooler_output
-        vectors: Vectors = torch.nn.functional.normalize(features, dim=1).numpy()
-    return vectors
 
 
 def measure(encoder: Encoder, scenes: list[Scene], files: list[bytes], *, sentences: int) -> Figures:
@@ -122,7 +92,7 @@ def measure(encoder: Encoder, scenes: list[Scene], files: list[bytes], *, senten
     photos = embed_photos(encoder, files)
     f1, severity, part = _zero_shot(encoder, photos, scenes)
     asked = unseen_sentences(scenes, sentences)
-    hit, chance = retrieval(photos, embed_texts(encoder, [sentence.text for sentence in asked]), asked, scenes)
+    hit, chance = retrieval(photos, encoder.encode_texts([sentence.text for sentence in asked]), asked, scenes)
     return Figures(
         photos=len(scenes),
         macro_f1=round(sum(f1.values()) / len(f1), 4),
@@ -150,30 +120,28 @@ def retrieval(photos: Vectors, texts: Vectors, sentences: list[Sentence], scenes
 
 def _zero_shot(encoder: Encoder, photos: Vectors, scenes: list[Scene]) -> tuple[dict[str, float], float, float]:
     """F1 of each damage class and of none, accuracy of severity and of part over the damaged photos."""
-    import torch
+    from udfs.classifiers.taxonomy import load_taxonomy
+    from udfs.classifiers.zero_shot import build_head
 
-    from jobs.demo.zero_shot_rule import facet_logits, prompts_of
-
-    taxonomy = yaml.safe_load(TAXONOMY.read_text(encoding="utf-8"))
-    index = prompts_of(taxonomy)
-    texts = torch.from_numpy(embed_texts(encoder, index.prompts))
-    scale = encoder.model.logit_scale.detach().exp()
-    facets = {facet["name"]: facet for facet in taxonomy["facets"]}
-    logits = {
-        name: facet_logits(torch.from_numpy(photos), texts, index, facet, scale).numpy()
-        for name, facet in facets.items()
-    }
-    found = logits["damage"] >= 0
-    truth = np.array([[kind in scene.labels for kind in DAMAGE_KINDS] for scene in scenes])
-    f1: dict[str, float] = {
-        str(kind): _f1(found[:, column], truth[:, column]) for column, kind in enumerate(DAMAGE_KINDS)
-    }
-    f1["none"] = _f1(np.asarray(~found.any(axis=1)), np.asarray(~truth.any(axis=1)))
+    taxonomy = load_taxonomy(TAXONOMY)
+    head = build_head(taxonomy, encoder.encode_texts, encoder.model_key, encoder.logit_scale)
+    predicted = head.predict(photos)
+    labels = [frozenset(found) for found in predicted.labels]
+    f1 = {label: _f1(label, labels, scenes) for label in (*DAMAGE_KINDS, "none")}
+    # The head decides severity and part only where it found damage; the scores are there for all photos.
     damaged = [row for row, scene in enumerate(scenes) if scene.damages]
-    severity = [SEVERITIES[int(logits["severity"][row].argmax())] == scenes[row].severity for row in damaged]
-    parts = [entry["name"] for entry in facets["part"]["classes"]]
-    part = [parts[int(logits["part"][row].argmax())] in _worst_parts(scenes[row]) for row in damaged]
-    return f1, round(float(np.mean(severity)), 4), round(float(np.mean(part)), 4)
+    severity = _best(predicted.score_keys, predicted.scores, "severity")
+    part = _best(predicted.score_keys, predicted.scores, "part")
+    severity_right = [severity[row] == scenes[row].severity for row in damaged]
+    part_right = [part[row] in _worst_parts(scenes[row]) for row in damaged]
+    return f1, round(float(np.mean(severity_right)), 4), round(float(np.mean(part_right)), 4)
+
+
+def _best(score_keys: tuple[str, ...], scores: Vectors, facet: str) -> list[str]:
+    """The class of a facet with the highest score, for every photo."""
+    columns = [column for column, key in enumerate(score_keys) if key.startswith(f"{facet}/")]
+    names = [score_keys[column].split("/")[1] for column in columns]
+    return [names[index] for index in scores[:, columns].argmax(axis=1).tolist()]
 
 
 def _worst_parts(scene: Scene) -> set[str]:
@@ -181,9 +149,11 @@ def _worst_parts(scene: Scene) -> set[str]:
     return {damage.site.part for damage in scene.damages if damage.severity == scene.severity}
 
 
-def _f1(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
-    both = int((found & truth).sum())
-    return round(2 * both / max(1, int(found.sum()) + int(truth.sum())), 4)
+def _f1(label: str, found: list[frozenset[str]], scenes: list[Scene]) -> float:
+    """F1 of one label."""
+    pairs = [(label in one, label in scene.labels) for one, scene in zip(found, scenes, strict=True)]
+    both = sum(given and true for given, true in pairs)
+    return round(2 * both / max(1, sum(given + true for given, true in pairs)), 4)
 
 
 def _jpeg(scene: Scene, *, width: int) -> bytes:
@@ -195,12 +165,13 @@ def _jpeg(scene: Scene, *, width: int) -> bytes:
 def main() -> None:
     """Renders unseen photos, measures and prints the figures as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", type=Path, default=TAXONOMY.parents[1] / "models" / "demo")
+    parser.add_argument("--model", type=Path, default=MODEL)
     parser.add_argument("--photos", type=int, default=1_000)
     parser.add_argument("--sentences", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=UNSEEN_SEED, help="another one for tuning thresholds")
     parser.add_argument("--width", type=int, default=FULL_WIDTH, help="pixels; 640 is what a demo holds")
     options = parser.parse_args()
-    scenes = unseen_scenes(options.photos)
+    scenes = unseen_scenes(options.photos, options.seed)
     files = photo_files(scenes, width=options.width)
     figures = measure(load(options.model), scenes, files, sentences=options.sentences)
     sys.stdout.write(json.dumps(asdict(figures), indent=1) + "\n")

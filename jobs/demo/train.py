@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import logging
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,10 @@ from jobs.demo.zero_shot_rule import PromptIndex, facet_logits, prompts_of
 LOGGER = logging.getLogger(__name__)
 TAXONOMY = Path(__file__).resolve().parents[2] / "conf" / "taxonomies" / "vehicle.yaml"
 BATCH = 96
-CAPTIONS_EACH = 12
-PEAK_RATE = 1.2e-3
+CAPTIONS_EACH = 6
+CHECKPOINT_EVERY = 300
+MEAN_DECAY = 0.995
+PEAK_RATE = 1.5e-3
 # Words that people put around what they look for.
 FILLERS = "show me find the photos of claims with that has have where please all an image images pictures cars vehicles"
 
@@ -94,17 +97,13 @@ def objective(
     pixels, mirrored, _ = augment(pixels, generator)
     picked = torch.randint(CAPTIONS_EACH, (len(chosen),), generator=generator).numpy()
     token_ids = torch.from_numpy(corpus.tokens[chosen, picked])
-    token_ids = torch.cat([token_ids, corpus.prompt_tokens])
-    with torch.autocast("cpu", torch.bfloat16):
-        seen = model.vision_model(pixel_values=pixels)
-        photo_vectors = model.visual_projection(seen.pooler_output)
-        text_vectors = model.text_projection(model.text_model(input_ids=token_ids).pooler_output)
-        patch_logits = trainee.patch_head(seen.last_hidden_state[:, 1:])
-        fact_logits = trainee.fact_head(seen.pooler_output)
-    photo_vectors = functional.normalize(photo_vectors.float(), dim=1)
-    text_vectors = functional.normalize(text_vectors.float(), dim=1)
+    token_ids = token_ids[:, : int((token_ids != 0).sum(dim=1).max())]
+    seen = model.vision_model(pixel_values=pixels)
+    photo_vectors = functional.normalize(model.visual_projection(seen.pooler_output), dim=1)
+    captions, prompts = _speak(model, token_ids), _speak(model, corpus.prompt_tokens)
+    patch_logits = trainee.patch_head(seen.last_hidden_state[:, 1:])
+    fact_logits = trainee.fact_head(seen.pooler_output)
     scale = model.logit_scale.exp().clamp(max=100)
-    captions, prompts = text_vectors[: len(chosen)], text_vectors[len(chosen) :]
 
     facts = torch.from_numpy(photos.facts[chosen]).float()
     rows = chosen * CAPTIONS_EACH + picked
@@ -128,10 +127,16 @@ def objective(
     patches = torch.from_numpy(photos.patches[chosen])
     patches = torch.where(mirrored[:, None, None, None], patches.flip(2), patches).flatten(1, 2).float()
     parts["patches"] = 6.0 * functional.binary_cross_entropy_with_logits(
-        patch_logits.float(), patches, pos_weight=torch.tensor(4.0)
+        patch_logits, patches, pos_weight=torch.tensor(4.0)
     )
-    parts["facts"] = 3.0 * functional.binary_cross_entropy_with_logits(fact_logits.float(), facts)
+    parts["facts"] = 3.0 * functional.binary_cross_entropy_with_logits(fact_logits, facts)
     return torch.stack(list(parts.values())).sum(), {name: float(value.detach()) for name, value in parts.items()}
+
+
+def _speak(model: CLIPModel, token_ids: torch.Tensor) -> torch.Tensor:
+    """Unit vectors of texts."""
+    spoken = model.text_projection(model.text_model(input_ids=token_ids).pooler_output)
+    return functional.normalize(spoken, dim=1)
 
 
 def tokenize(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> torch.Tensor:
@@ -161,9 +166,7 @@ def prepare(seed: int, count: int, cache: Path | None) -> tuple[Corpus, PreTrain
     generator = np.random.default_rng(seed + 2)
     tokens = tokenize(tokenizer, [_with_fillers(text, generator) for text in said.texts])
     shape = (count, CAPTIONS_EACH, tokens.shape[1])
-    prompt_tokens = functional.pad(
-        (padded := tokenize(tokenizer, prompts.prompts)), (0, tokens.shape[1] - padded.shape[1])
-    )
+    prompt_tokens = tokenize(tokenizer, prompts.prompts)
     return Corpus(photos, tokens.numpy().reshape(shape), said, prompts, prompt_tokens, taxonomy), tokenizer
 
 
@@ -176,9 +179,14 @@ def _with_fillers(text: str, generator: np.random.Generator) -> str:
     return f"{' '.join(chosen)} {text}"
 
 
-def train(corpus: Corpus, model: CLIPModel, *, seed: int, minutes: float) -> CLIPModel:
-    """Trains for so many minutes; returns the running mean of the weights, which generalises better than the last."""
-    torch.manual_seed(seed)
+def train(
+    corpus: Corpus, model: CLIPModel, *, seed: int, steps: int, minutes: float, checkpoint: Callable[[CLIPModel], None]
+) -> CLIPModel:
+    """Trains for so many steps, or for so many minutes where the machine is slow.
+
+    Returns the running mean of the weights, which generalises better than the last weights; `checkpoint` is
+    given it now and then.
+    """
     order = np.random.default_rng(seed)
     generator = torch.Generator().manual_seed(seed)
     trainee = Trainee(model)
@@ -187,13 +195,13 @@ def train(corpus: Corpus, model: CLIPModel, *, seed: int, minutes: float) -> CLI
     optimiser = torch.optim.AdamW(
         [{"params": decayed, "weight_decay": 0.05}, {"params": plain, "weight_decay": 0.0}], lr=0.0, betas=(0.9, 0.98)
     )
-    average = torch.optim.swa_utils.get_ema_multi_avg_fn(0.997)  # type: ignore[no-untyped-call]
+    average = torch.optim.swa_utils.get_ema_multi_avg_fn(MEAN_DECAY)  # type: ignore[no-untyped-call]
     mean = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=average)
     started = time.monotonic()
     step, share = 0, 0.0
     running: dict[str, float] = {}
     while share < 1.0:
-        share = min(1.0, (time.monotonic() - started) / (minutes * 60))
+        share = min(1.0, max(step / steps, (time.monotonic() - started) / (minutes * 60)))
         rate = PEAK_RATE * min(1.0, (step + 1) / 200) * (0.5 * (1 + math.cos(math.pi * share)) + 0.01)
         for group in optimiser.param_groups:
             group["lr"] = rate
@@ -206,15 +214,20 @@ def train(corpus: Corpus, model: CLIPModel, *, seed: int, minutes: float) -> CLI
         mean.update_parameters(model)
         running = {name: 0.97 * running.get(name, value) + 0.03 * value for name, value in parts.items()}
         step += 1
-        if step % 100 == 0:
+        if step % 50 == 0:
             shown = " ".join(f"{name} {value:.3f}" for name, value in running.items())
-            LOGGER.info(
-                "step %d, %.0f %% of the time, scale %.1f: %s", step, share * 100, model.logit_scale.exp(), shown
-            )
-    averaged = mean.module
-    if not isinstance(averaged, CLIPModel):
+            scale = float(model.logit_scale.detach().exp())
+            LOGGER.info("step %d, %.0f %%, scale %.1f: %s", step, share * 100, scale, shown)
+        if step % CHECKPOINT_EVERY == 0:
+            checkpoint(_averaged(mean))
+    return _averaged(mean)
+
+
+def _averaged(mean: torch.optim.swa_utils.AveragedModel) -> CLIPModel:
+    model = copy.deepcopy(mean.module)
+    if not isinstance(model, CLIPModel):
         raise TypeError("the averaged model is not a CLIP model")
-    return averaged.eval()
+    return model.eval()
 
 
 def main() -> None:
@@ -222,7 +235,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--minutes", type=float, default=30.0, help="how long to train, rendering not counted")
+    parser.add_argument("--steps", type=int, default=6_000)
+    parser.add_argument("--minutes", type=float, default=120.0, help="the longest to train, rendering not counted")
     parser.add_argument("--photos", type=int, default=20_000)
     parser.add_argument("--cache", type=Path, help="keep the rendered photos in this .npz file")
     options = parser.parse_args()
@@ -230,7 +244,14 @@ def main() -> None:
     torch.set_num_threads(2)
     corpus, tokenizer = prepare(options.seed, options.photos, options.cache)
     torch.manual_seed(options.seed)
-    model = train(corpus, build_model(len(tokenizer)), seed=options.seed, minutes=options.minutes)
+    model = train(
+        corpus,
+        build_model(len(tokenizer)),
+        seed=options.seed,
+        steps=options.steps,
+        minutes=options.minutes,
+        checkpoint=lambda model: save(model, tokenizer, options.output),
+    )
     save(model, tokenizer, options.output)
     LOGGER.info("saved to %s", options.output)
 

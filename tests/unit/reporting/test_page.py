@@ -9,8 +9,21 @@ from html.parser import HTMLParser
 import pytest
 from PIL import Image
 
-from jobs.reporting.content import SECTIONS, Content, DamageClass, Mismatch
+from jobs.reporting.content import SECTIONS, Content, DamageClass, DuplicateGroup, DuplicatePhoto, Mismatch
+from jobs.reporting.duplicates import PHOTOS_PER_GROUP
+from jobs.reporting.figures import SHEET_BYTES
+from jobs.reporting.gather_duplicates import GROUPS_SHOWN
+from jobs.reporting.gather_photos import (
+    CLASSES_SHOWN,
+    MAP_POINTS,
+    MISMATCHES_SHOWN,
+    NARRATIVE_CHARACTERS,
+    PHOTOS_PER_CLASS,
+    PHOTOS_PER_MISMATCH,
+    REVIEW_SHOWN,
+)
 from jobs.reporting.page import data_uri, map_legend, render_page
+from jobs.reporting.thumbnails import THUMBNAIL_BYTES
 from tests.unit.reporting.sample_content import CLASSES, NOW, sample_card, sample_content
 
 HOSTILE = """"><script>alert('x')</script><img src=x onerror=alert(1)>{{ 7 * 7 }}"""
@@ -147,3 +160,26 @@ def test_a_class_has_one_look_in_the_gallery_and_on_the_map(content):
 def test_every_point_is_on_the_map(page, content):
     marks = [attributes for attributes in Reader(page).all("use") if "data-n" in attributes]
     assert sorted(int(mark["data-n"]) for mark in marks) == list(range(len(content.photo_map.points)))
+
+
+def test_the_page_stays_small_when_every_list_is_full(content):
+    """At any size of the tables: the bounds are on what is shown, not on what there is."""
+    largest, sheet = bytes(THUMBNAIL_BYTES), bytes(SHEET_BYTES)
+    cards = tuple(sample_card(number) for number in range(PHOTOS_PER_CLASS))
+    group = DuplicateGroup(tuple(DuplicatePhoto(f"{n:064}", ("A" * 20,) * 4) for n in range(PHOTOS_PER_GROUP)), ("A",))
+    claim = dataclasses.replace(
+        content.mismatches[0], narrative="x" * NARRATIVE_CHARACTERS, cards=cards[:PHOTOS_PER_MISMATCH]
+    )
+    full = dataclasses.replace(
+        content,
+        classes=tuple(
+            dataclasses.replace(content.classes[0], name=f"class {n}", cards=cards) for n in range(CLASSES_SHOWN)
+        ),
+        review=cards * (REVIEW_SHOWN // len(cards)),
+        mismatches=(claim,) * MISMATCHES_SHOWN,
+        duplicates=(group,) * GROUPS_SHOWN,
+        photo_map=dataclasses.replace(content.photo_map, points=(content.photo_map.points * 4)[:MAP_POINTS]),
+    )
+    full = dataclasses.replace(full, thumbnails=dict.fromkeys(full.shown_photos(), largest), tiles={})
+    assert len(full.photo_map.points) == MAP_POINTS
+    assert len(render_page(full)) + len(data_uri(sheet)) < 8_000_000

@@ -5,7 +5,6 @@ resized by a few threads ahead of the model, which sees batches of batch_size ho
 batches.
 """
 
-import io
 import os
 import socket
 import time
@@ -20,12 +19,13 @@ import pyarrow as pa
 
 from udfs.encoders import ModelReference, describe_model, settled
 from udfs.errors import ModelError
+from udfs.images.decode import decode_rgb
+from udfs.images.photo_error import PhotoError, one_line
 from udfs.outcome import ErrorCode, Status
 from udfs.residency import resident_encoder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from PIL.Image import Image
     from pyspark.sql import Column
 
     from udfs.encoders.preprocessing import Prepared
@@ -56,7 +56,6 @@ ARROW_EMBEDDING_SCHEMA = pa.schema(
 
 DECODING_THREADS = 2
 BATCHES_AHEAD = 2
-_DETAIL_LENGTH = 200
 
 ArrowBatches = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 T = TypeVar("T")
@@ -125,10 +124,13 @@ def embed_rows(
 
 
 def prepare_photo(encoder: "Encoder", jpeg: bytes | None) -> "Prepared | Failure":
-    """Decode and preprocess one photo: the model's input arrays, or the Failure that says why not."""
+    """Decode and preprocess one sanitised JPEG: the model's input arrays, or the Failure that says why not."""
+    if jpeg is None:
+        return Failure(ErrorCode.UNREADABLE, "no photo in this row")
     try:
-        photo = _decoded(jpeg)
-        return photo if isinstance(photo, Failure) else encoder.prepare(photo)
+        return encoder.prepare(decode_rgb(jpeg))
+    except PhotoError as error:
+        return Failure(error.code, error.detail)
     except Exception as error:
         return _failure(error)
 
@@ -300,25 +302,6 @@ def _record_batch(ids: list[str], embedded: Embedded, encoder: "Encoder") -> pa.
     return pa.RecordBatch.from_arrays(columns, schema=ARROW_EMBEDDING_SCHEMA)
 
 
-def _decoded(jpeg: bytes | None) -> "Image | Failure":
-    from PIL import Image, UnidentifiedImageError
-
-    if jpeg is None:
-        return Failure(ErrorCode.UNREADABLE, "no photo in this row")
-    if not jpeg:
-        return Failure(ErrorCode.EMPTY, "zero bytes")
-    try:
-        with Image.open(io.BytesIO(jpeg)) as photo:
-            return photo.convert("RGB")
-    except UnidentifiedImageError:
-        return Failure(ErrorCode.NOT_AN_IMAGE, "not an image that Pillow knows")
-    except Image.DecompressionBombError as error:
-        return Failure(ErrorCode.TOO_MANY_PIXELS, _one_line(error))
-    except (OSError, ValueError, SyntaxError) as error:
-        code = ErrorCode.TRUNCATED if "truncated" in str(error) else ErrorCode.CORRUPT
-        return Failure(code, _one_line(error))
-
-
 def _failure(error: Exception) -> Failure:
     """What an error says about its input; errors that say something about the model or the device go on."""
     import torch
@@ -338,5 +321,4 @@ def _free_memory() -> None:
 
 
 def _one_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"[:_DETAIL_LENGTH]
+    return one_line(f"{type(error).__name__}: {error}")

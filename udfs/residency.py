@@ -90,4 +90,4 @@ def _limit_threads() -> None:
         return
     import torch
 
-    torch.set_num_threads(max(1, int(os.environ.get("OMP_NUM_THREADS") or task.cpus())))
+    torch.set_num_threads(max(1, int(os.environ.get("OMP_NUM_THREADS", "").split(",")[0] or task.cpus())))

@@ -1,0 +1,1 @@
+"""The steps of ingest: finding files, sanitising photos, reading claims, linking the two."""

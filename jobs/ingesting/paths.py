@@ -1,0 +1,54 @@
+"""File paths as Spark gives them, as Spark wants them back, and as people write them."""
+
+import difflib
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from udfs.errors import SettingsError
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column
+
+_GLOB = re.compile(r"([\\{}\[\]*?])")
+_NAMED_GROUP = re.compile(r"\(\?P<\w+>")
+_NAMED_REFERENCE = re.compile(r"\(\?P=(\w+)\)")
+
+
+def literal_path(path: str) -> str:
+    """The path with Hadoop's glob characters escaped, so that it names exactly one file."""
+    return _GLOB.sub(r"\\\1", path)
+
+
+def plain_name(path: "Column") -> "Column":
+    """A path as a person writes it: forward slashes, no leading ./ or /, no blanks around."""
+    from pyspark.sql import functions as F
+
+    return F.regexp_replace(F.translate(F.trim(path), "\\", "/"), r"^(\./|/)+", "")
+
+
+def java_pattern(pattern: str, group: str) -> tuple[str, int]:
+    """A Python regular expression with a named group as one for Spark, and the group's number.
+
+    Java's group names know no underscore, hence numbers.
+
+    Raises:
+        SettingsError: the pattern is no regular expression, or does not name the group.
+    """
+    try:
+        groups = re.compile(pattern).groupindex
+    except re.error as error:
+        raise SettingsError(
+            f"ingest.links.pattern is not a regular expression ({error}); correct {pattern!r}."
+        ) from None
+    if group not in groups:
+        raise SettingsError(f"ingest.links.pattern does not name the group {group}; write (?P<{group}>...) in it.")
+    numbered = _NAMED_REFERENCE.sub(lambda found: f"\\{groups[found.group(1)]}", pattern)
+    return _NAMED_GROUP.sub("(", numbered), groups[group]
+
+
+def nearest(name: str, candidates: Iterable[str], most: int = 5) -> str:
+    """The candidates most like the name, for messages; the first ones where none is like it."""
+    names = list(candidates)
+    close = difflib.get_close_matches(name, names, n=most, cutoff=0.3)
+    return ", ".join(close or names[:most]) or "none"

@@ -1,0 +1,230 @@
+"""Ingest: every file gets its outcome, nothing is done twice, claims are kept, typed and flagged."""
+
+import csv
+import io
+import json
+import os
+import shutil
+from datetime import date, datetime
+
+import pytest
+from PIL import Image
+
+from jobs.ingest import run
+from jobs.runtime.context import JobContext
+from tests.conftest import settings_in
+from udfs.errors import FailureRateError, InputError
+
+
+def photo_bytes(shade, kind="JPEG"):
+    stream = io.BytesIO()
+    Image.linear_gradient("L").resize((64, 48)).point(lambda value: (value + shade) % 256).convert("RGB").save(
+        stream, kind
+    )
+    return stream.getvalue()
+
+
+def put(path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+CLAIM = {
+    "claim_no": "C-1",
+    "policy_no": "0071",
+    "chassis_no": "AS PER LIST ATCHD.",
+    "claim_datetime": "2016-11-22 15:21:00",
+    "incident": {"date": "06-08-2016", "hour": 20, "type": "Parked Car", "severity": "Minor Damage"},
+    "driver": {"age": 0.0, "license_issue_date": "01-01-1900"},
+    "claim_amount": {"total": 100, "injury": -5},
+}
+
+
+class Place:
+    """One lakehouse with an input folder, ingested as a user would."""
+
+    def __init__(self, spark, folder):
+        self.spark, self.folder, self.photos = spark, folder, folder / "photos"
+        self.photos.mkdir()
+
+    def ingest(self, *overrides, dry_run=False):
+        settings = settings_in(self.folder, f"ingest.photos={self.photos}", *overrides)
+        self.context = JobContext.create(settings, dry_run=dry_run)
+        return run(self.context).as_dict()
+
+    def claims(self, records):
+        path = self.folder / "claims.json"
+        path.write_text(json.dumps(records))
+        return f"ingest.claims.path={path}"
+
+    def rows(self, table):
+        return self.context.lakehouse.read(table).collect()
+
+
+@pytest.fixture
+def place(spark, tmp_path):
+    return Place(spark, tmp_path)
+
+
+def test_files_become_photos_once_and_links_follow_the_path(place):
+    put(place.photos / "C-1" / "a photo [1]{x} 100%20+é.jpg", photo_bytes(1))
+    put(place.photos / "C-2" / "same.jpg", photo_bytes(1))
+    put(place.photos / "C-2" / "zero.jpg", b"")
+    put(place.photos / "C-3" / "text.jpg", b"this is no picture, whatever its name says")
+    put(place.photos / "C-3" / "cut.jpg", photo_bytes(2)[:-200])
+    put(place.photos / "C-3" / "large.png", photo_bytes(3) + b"\0" * 9000)
+    plan = place.ingest("ingest.maximum_bytes=9000", dry_run=True)
+    assert (plan["status"], plan["pending"]["photo_files"]) == ("dry_run", 6)
+    assert not (place.folder / "lakehouse").exists()
+    first = place.ingest("ingest.maximum_bytes=9000", place.claims([CLAIM]))
+    assert first["counts"] == {
+        "in": 6,
+        "written": 2,
+        "skipped": 0,
+        "failed": 4,
+        "by_code": {"empty": 1, "not_an_image": 1, "truncated": 1, "too_many_bytes": 1},
+    }
+    assert (first["status"], first["files_discovered"], first["changed_files"]) == ("done", 6, 0)
+    assert first["links"] == {
+        "written": 6,
+        "photos_without_claim": 0,
+        "claims_without_photo": 0,
+        "links_to_unknown_claims": 5,
+    }
+    photos = {row.photo_id: row for row in place.rows("photos")}
+    assert len(photos) == 5
+    same = [row for row in place.rows("claim_photos") if photos[row.photo_id].status == "ok"]
+    assert {row.claim_id for row in same} == {"C-1", "C-2"}
+    assert len({row.photo_id for row in same}) == 1
+    assert any(row.source_path.endswith("/C-1/a photo [1]{x} 100%20+é.jpg") for row in same)
+    assert photos[same[0].photo_id].original_format.lower() == "jpeg"
+    second = place.ingest("ingest.maximum_bytes=9000", place.claims([CLAIM]))
+    assert second["status"] == "nothing_to_do"
+    assert second["counts"] == {"in": 6, "written": 0, "skipped": 6, "failed": 0, "by_code": {}}
+    # A lost checkpoint discovers again, and changes nothing.
+    shutil.rmtree(place.context.lakehouse.checkpoints)
+    third = place.ingest("ingest.maximum_bytes=9000", place.claims([CLAIM]))
+    assert third["counts"]["skipped"] == 6
+    assert (len(place.rows("photos")), len(place.rows("photo_files")), len(place.rows("claim_photos"))) == (5, 6, 6)
+
+
+def test_only_new_and_changed_files_are_read_and_copies_are_not_decoded_again(place):
+    put(place.photos / "C-1" / "a.jpg", photo_bytes(1))
+    place.ingest("ingest.wave_photos=1")
+    put(place.photos / "C-1" / "a.jpg", photo_bytes(70, "PNG"))
+    os.utime(place.photos / "C-1" / "a.jpg", (2_000_000_000, 2_000_000_000))
+    put(place.photos / "C-2" / "copy.jpg", photo_bytes(1))
+    again = place.ingest("ingest.wave_photos=1")
+    assert again["counts"] == {"in": 3, "written": 2, "skipped": 1, "failed": 0, "by_code": {}}
+    assert (again["files_discovered"], again["changed_files"]) == (1, 1)
+    runs = [row.run_id for row in place.rows("photos")]
+    assert sorted(runs.count(run_id) for run_id in set(runs)) == [1, 1]
+
+
+def test_a_file_that_is_gone_before_it_is_read_keeps_a_row(place):
+    put(place.photos / "C-1" / "a.jpg", photo_bytes(1))
+    put(place.photos / "C-1" / "b.jpg", photo_bytes(2))
+    from jobs.ingesting.discovery import discover
+    from jobs.ingesting.photos import ingest_photos
+    from jobs.runtime.report import Counts
+
+    context = JobContext.create(settings_in(place.folder, f"ingest.photos={place.photos}"))
+    discover(context)
+    (place.photos / "C-1" / "b.jpg").unlink()
+    counts = ingest_photos(context, None, Counts())
+    assert (counts.rows_in, counts.written, dict(counts.by_code)) == (2, 1, {"unreadable": 1})
+    assert context.lakehouse.read("photo_files").count() == 2
+
+
+def test_places_without_photos_have_clear_outcomes(place, tmp_path):
+    empty = place.ingest()
+    assert (empty["status"], empty["counts"]["in"]) == ("nothing_to_do", 0)
+    assert str(place.photos) in empty["note"]
+    with pytest.raises(InputError, match=r"ingest\.photos = .*nowhere") as refused:
+        place.ingest(f"ingest.photos={tmp_path}/nowhere")
+    assert "\n" not in str(refused.value)
+    with pytest.raises(InputError, match=r"ingest\.claims\.path = .*nowhere"):
+        place.ingest(f"ingest.claims.path={tmp_path}/nowhere.json")
+
+
+def test_too_many_failures_fail_the_job_and_keep_what_was_done(place):
+    for number in range(3):
+        put(place.photos / "C" / f"{number}.jpg", b"no picture %d" % number)
+    with pytest.raises(FailureRateError, match="not_an_image 3"):
+        place.ingest("limits.failure_minimum=1")
+    assert len(place.rows("photos")) == 3
+
+
+def test_claims_are_typed_flagged_and_updated_only_when_they_change(place):
+    other = {**CLAIM, "claim_no": "C-2", "claim_datetime": "22.11.2016", "incident": {"date": "31-02-2016", "hour": 25}}
+    older = {**CLAIM, "claim_no": "C-3", "policy_no": "old", "claim_datetime": "2015-01-01 00:00:00"}
+    newer = {**older, "policy_no": "new", "claim_datetime": "2017-01-01T08:00:00"}
+    nameless = {**CLAIM, "claim_no": "  "}
+    source = [CLAIM, CLAIM, other, older, newer, nameless]
+    report = place.ingest(place.claims(source))["claims"]
+    assert (report["in"], report["written"], report["duplicates"], report["failed"]) == (6, 3, 2, 1)
+    assert report["failed_records"][0]["number"] == 6
+    assert "narrative" in report["missing_columns"]
+    rows = {row.claim_id: row for row in place.rows("claims")}
+    first = rows["C-1"]
+    assert (first.policy_id, first.vehicle_id) == ("0071", "AS PER LIST ATCHD.")
+    assert (first.incident_date, first.license_issue_date) == (date(2016, 8, 6), date(1900, 1, 1))
+    assert first.claimed_at == datetime(2016, 11, 22, 15, 21)
+    assert (first.driver_age, first.amount_injury) == (0.0, -5.0)
+    assert set(first.flags) == {
+        "vehicle_id:not_a_key",
+        "driver_age:zero",
+        "license_issue_date:sentinel",
+        "amount_injury:negative",
+    }
+    assert rows["C-2"].claimed_at == datetime(2016, 11, 22)
+    assert rows["C-2"].incident_date is None
+    assert {"incident_date:unparsed", "incident_hour:out_of_range"} <= set(rows["C-2"].flags)
+    assert rows["C-3"].policy_id == "new"
+    assert "claim_id:duplicate" in rows["C-3"].flags
+    changed = place.ingest(place.claims([{**CLAIM, "policy_no": "0072"}, *source[2:]]))["claims"]
+    assert (changed["new"], changed["changed"], changed["unchanged"]) == (0, 1, 2)
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "delta"])
+def test_claims_of_every_format_and_links_by_a_metadata_file(place, spark, kind):
+    put(place.photos / "x" / "one.jpg", photo_bytes(1))
+    put(place.photos / "x" / "twice.jpg", photo_bytes(2))
+    put(place.photos / "y" / "twice.jpg", photo_bytes(3))
+    path = place.folder / "claims_in"
+    frame = spark.createDataFrame(
+        [("C-1", "007", "25-01-2015"), ("C-9", "008", "?")], "number string, policy string, day string"
+    )
+    writer = frame.coalesce(1).write.format(kind)
+    (writer.option("header", "true") if kind == "csv" else writer).save(str(path))
+    with (place.folder / "links.csv").open("w", newline="") as stream:
+        lines = [("image_name", "claim_no")]
+        lines += [("one.jpg", f"C-{number}") for number in range(1, 4)]
+        lines += [("twice.jpg", "C-1"), ("y/twice.jpg", "C-2"), ("absent.jpg", "C-1"), ("", "C-1")]
+        csv.writer(stream).writerows(lines)
+    report = place.ingest(
+        f"ingest.claims.path={path}",
+        f"ingest.claims.format={kind}",
+        "ingest.claims.columns.claim_id=number",
+        "ingest.claims.columns.policy_id=policy",
+        "ingest.claims.columns.incident_date=day",
+        "ingest.links.kind=metadata",
+        f"ingest.links.path={place.folder}/links.csv",
+    )
+    rows = {row.claim_id: row for row in place.rows("claims")}
+    assert (rows["C-1"].policy_id, rows["C-1"].incident_date) == ("007", date(2015, 1, 25))
+    assert list(rows["C-9"].flags) == ["incident_date:unparsed"]
+    assert report["links"] == {
+        "written": 4,
+        "names_without_file": 1,
+        "ambiguous_names": 1,
+        "rows_without_key": 1,
+        "photos_without_claim": 1,
+        "claims_without_photo": 1,
+        "links_to_unknown_claims": 3,
+    }
+
+
+def test_a_missing_claim_column_is_named_with_its_neighbours(place):
+    with pytest.raises(InputError, match=r"no column claim_no; nearest are claim_number"):
+        place.ingest(place.claims([{"claim_number": "C-1"}]))

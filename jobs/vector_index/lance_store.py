@@ -11,6 +11,7 @@ import lancedb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from lancedb.index import BTree, IvfSq
 from lancedb.table import Table
 from pyarrow import fs
 
@@ -23,7 +24,8 @@ from udfs.errors import IndexMismatchError, InputError
 FORMAT = 1
 METADATA = "claimlens_index.json"
 EXACT_ROWS = 50_000
-"""Up to here every vector is compared; above, an IVF index finds candidates, which are then compared exactly."""
+"""Up to here every vector is compared; above, an IVF index finds candidates, which are then compared exactly.
+IVF_SQ: one byte a number; on tight synthetic clusters IVF_PQ with its defaults found half of the true neighbours."""
 DELETE_PORTION = 500
 SCAN_ROWS = 8192
 
@@ -192,10 +194,10 @@ class LanceStore:
     def _index(self, table: str, lance: Table) -> None:
         present = {column for index in lance.list_indices() for column in index.columns}
         if table == VECTORS and "vector" not in present:
-            lance.create_index(metric="cosine", vector_column_name="vector", index_type="IVF_PQ")
+            lance.create_index("vector", config=IvfSq(distance_type="cosine"))
         for key in KEYS[table]:
             if key.endswith("_id") and key not in present:
-                lance.create_scalar_index(key)
+                lance.create_index(key, config=BTree())
 
     def _table(self, table: str, *, create: bool = False) -> Table:
         # Opened anew each time, so that every operation sees the newest version.

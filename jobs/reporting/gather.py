@@ -104,8 +104,9 @@ def gather_content(context: JobContext, snapshot: Snapshot, overview: Overview) 
     settings = context.settings
     keys = overview.keys
     predictions = classified(snapshot, keys)
-    classes = gather_classes(predictions)
-    mismatches = gather_mismatches(snapshot, keys, predictions)
+    # What the overview has counted as nothing needs no query of its own.
+    classes = gather_classes(predictions) if overview.rows["damage_predictions"] else ()
+    mismatches = gather_mismatches(snapshot, keys, predictions) if mismatched_claims(overview) else ()
     duplicates = gather_duplicates(snapshot, settings.report.near_duplicate_distance)
     photo_map = gather_map(snapshot, keys, predictions, settings.assess.severity_map, overview.rows["embeddings"])
     content = Content(
@@ -115,7 +116,7 @@ def gather_content(context: JobContext, snapshot: Snapshot, overview: Overview) 
         runs=_runs(snapshot),
         failures=_failures(snapshot, overview),
         classes=classes,
-        review=gather_review(snapshot, predictions, _thresholds(context, keys)),
+        review=gather_review(snapshot, predictions, _thresholds(context, keys)) if overview.for_review else (),
         mismatches=mismatches,
         duplicates=duplicates.groups,
         photo_map=photo_map,

@@ -15,6 +15,9 @@ from jobs.runtime.context import JobContext
 from tests.conftest import settings_in
 from udfs.errors import InputError, SettingsError
 
+# Three reports over eight tables: minutes where the machine is shared.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
 NOW = datetime(2026, 3, 14, 2, 31, tzinfo=UTC)
 BASE_HASH = -0x0123_4567_89AB_CDEF
 FACETS = ("damage/dent", "damage/scratch", "damage/none")

@@ -47,7 +47,7 @@ def discover(context: JobContext) -> "tuple[int, int, DataFrame | None]":
     second discovery only: what to do is decided by comparing tables, never by the stream's memory.
 
     Returns:
-        File versions that the stream discovered, those that the listing added, and the listing.
+        Files that were discovered, files that had changed under a known path, and the listing.
 
     Raises:
         InputError: there is nothing at ingest.photos.
@@ -68,8 +68,12 @@ def discover(context: JobContext) -> "tuple[int, int, DataFrame | None]":
     there = _empty(context) if current is None else current
     changed = there.join(lakehouse.read(SOURCE_FILES.name), KEY, "left_anti")
     with stage(lakehouse, changed, context.run_id) as wave:
-        added = append_once(lakehouse, wave.frame, SOURCE_FILES.name) if wave.rows else 0
-    return streamed, added, current
+        if wave.rows == 0:
+            return streamed, 0, current
+        paths = lakehouse.read(SOURCE_FILES.name).select("path")
+        known = wave.frame.join(paths, "path", "left_semi").count()
+        added = append_once(lakehouse, wave.frame, SOURCE_FILES.name)
+    return streamed + max(added - known, 0), min(known, added), current
 
 
 def _stream(context: JobContext) -> None:

@@ -1,0 +1,137 @@
+"""Opening photos with Pillow, from a closed list of formats, and saying in one code why one does not open."""
+
+import importlib
+import importlib.util
+import io
+from functools import cache
+
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    Jpeg2KImagePlugin,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
+from PIL.ImageFile import ImageFile
+
+from udfs.images.jpeg_structure import has_too_much_exif, picture_bytes, read_structure, without_metadata
+from udfs.images.photo_error import PhotoError
+from udfs.images.promises import CHECKS, ends_early
+from udfs.images.quiet import without_warnings
+from udfs.outcome import ErrorCode
+
+PILLOW_FORMATS = {
+    "JPEG": JpegImagePlugin.JpegImageFile.format,
+    "PNG": PngImagePlugin.PngImageFile.format,
+    "GIF": GifImagePlugin.GifImageFile.format,
+    "BMP": BmpImagePlugin.BmpImageFile.format,
+    "TIFF": TiffImagePlugin.TiffImageFile.format,
+    "WEBP": WebPImagePlugin.WebPImageFile.format,
+    "AVIF": AvifImagePlugin.AvifImageFile.format,
+    "JPEG2000": Jpeg2KImagePlugin.Jpeg2KImageFile.format,
+    "HEIF": "HEIF",
+}
+"""What cameras, telephones, scanners and browsers write: sniffed name to Pillow's. Nothing else is ever handed to
+Pillow, whose other decoders start programs (EPS), are rarely fuzzed, or cannot hold a photo. Naming the plug-ins here
+also loads them, and none but them."""
+
+_TRUNCATED = ("truncated", "not enough data")
+_UNSUPPORTED = ("unsupported", "not supported", "not yet supported", "unknown", "unimplemented")
+
+
+def open_photo(content: bytes, format_name: str) -> ImageFile:
+    """Open `content`, already sniffed as `format_name`, without decoding its pixels.
+
+    A JPEG is reduced to its first picture, and opened without its metadata when these are what is broken. Raises
+    PhotoError: UNSUPPORTED_FORMAT, CORRUPT, TRUNCATED or TOO_MANY_PIXELS.
+    """
+    if format_name not in PILLOW_FORMATS:
+        raise PhotoError(ErrorCode.UNSUPPORTED_FORMAT, f"{format_name} is not decoded here")
+    if format_name == "HEIF" and not heif_plug_in():
+        raise PhotoError(ErrorCode.UNSUPPORTED_FORMAT, "HEIF is decoded only where pillow_heif is installed")
+    if format_name in CHECKS:
+        CHECKS[format_name](content)
+    if format_name != "JPEG":
+        return _open(content, format_name)
+    structure = read_structure(content)
+    picture = picture_bytes(content, structure)
+    if has_too_much_exif(content, structure):
+        picture = without_metadata(picture, structure)
+    try:
+        return _open(picture, format_name)
+    except PhotoError:
+        bare = without_metadata(content, structure)
+        if len(bare) == len(content):
+            raise
+        return _open(picture_bytes(bare, read_structure(bare)), format_name)
+
+
+def decode_rgb(jpeg: bytes, *, at_least: int | None = None) -> Image.Image:
+    """Decode a sanitised JPEG into an RGB image.
+
+    With `at_least`, libjpeg may decode at 1/2, 1/4 or 1/8 of the size, which is several times faster; neither side
+    then falls below `at_least` pixels unless it was smaller to begin with. Raises PhotoError when the bytes are empty,
+    are no JPEG, are cut short or do not decode.
+    """
+    if not jpeg:
+        raise PhotoError(ErrorCode.EMPTY, "the file holds no bytes")
+    if not jpeg.startswith(b"\xff\xd8\xff"):
+        raise PhotoError(ErrorCode.NOT_AN_IMAGE, "these bytes are no JPEG")
+    with without_warnings():
+        try:
+            image = open_photo(jpeg, "JPEG")
+            if at_least is not None:
+                image.draft("RGB", (at_least, at_least))
+            return image.convert("RGB")
+        except Exception as error:
+            raise explain(error, jpeg, "JPEG") from error
+
+
+def explain(error: Exception, content: bytes, format_name: str) -> PhotoError:
+    """Turn whatever Pillow and its codecs raise into a code and a sentence."""
+    if isinstance(error, PhotoError):
+        return error
+    reason = f"{format_name}: {error}" if str(error) else f"{format_name}: {type(error).__name__}"
+    message = str(error).lower()
+    if isinstance(error, MemoryError):
+        return PhotoError(ErrorCode.OUT_OF_MEMORY, f"{format_name}: not enough memory to decode it")
+    if isinstance(error, Image.DecompressionBombError):
+        return PhotoError(ErrorCode.TOO_MANY_PIXELS, reason)
+    if isinstance(error, NotImplementedError) or any(word in message for word in _UNSUPPORTED):
+        return PhotoError(ErrorCode.UNSUPPORTED_FORMAT, reason)
+    if any(word in message for word in _TRUNCATED) or isinstance(error, EOFError) or ends_early(content, format_name):
+        return PhotoError(ErrorCode.TRUNCATED, reason)
+    return PhotoError(ErrorCode.CORRUPT, reason)
+
+
+@cache
+def heif_plug_in() -> bool:
+    """Register pillow_heif with Pillow where it is installed (iPhones write HEIF); tell whether it is."""
+    if importlib.util.find_spec("pillow_heif") is None:
+        return False
+    importlib.import_module("pillow_heif").register_heif_opener(thumbnails=False)
+    return True
+
+
+def _open(content: bytes, format_name: str) -> ImageFile:
+    try:
+        return Image.open(io.BytesIO(content), formats=[PILLOW_FORMATS[format_name]])
+    except UnidentifiedImageError as error:
+        raise explain(_hidden_reason(content, format_name) or error, content, format_name) from error
+    except Exception as error:
+        raise explain(error, content, format_name) from error
+
+
+def _hidden_reason(content: bytes, format_name: str) -> Exception | None:
+    """Ask the plug-in itself: Image.open keeps what a plug-in found wrong to itself."""
+    factory, _ = Image.OPEN[PILLOW_FORMATS[format_name]]
+    try:
+        factory(io.BytesIO(content), "")
+    except Exception as error:
+        return error
+    return None

@@ -75,7 +75,7 @@ class Lakehouse:
         """Rows of the change feed of versions after `since`, with _change_type and _commit_version; None when none."""
         if self.version(table) <= since:
             return None
-        options = {"readChangeFeed": "true", "startingVersion": since + 1}
+        options: dict[str, int | str] = {"readChangeFeed": "true", "startingVersion": since + 1}
         return self._load(self.spark.read.format("delta"), table, options)
 
     def version(self, table: str) -> int:

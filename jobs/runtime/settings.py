@@ -389,11 +389,11 @@ def _all_keys(model: type[BaseModel], path: tuple[str, ...]) -> list[str]:
 
 def _origin(path: Sequence[str], layers: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
     for name, values in reversed(layers):
-        found: Any = values
+        found: object = values
         for part in path:
             if not isinstance(found, Mapping) or part not in found:
                 break
             found = found[part]
         else:
-            return name
+            return str(name)
     return "the settings"

@@ -100,6 +100,7 @@ def test_files_become_photos_once_and_links_follow_the_path(place):
     assert photos[same[0].photo_id].original_format.lower() == "jpeg"
     second = place.ingest("ingest.maximum_bytes=9000", place.claims([CLAIM]))
     assert second["status"] == "nothing_to_do"
+    assert second["versions_out"] == first["versions_out"]
     assert second["counts"] == {"in": 6, "written": 0, "skipped": 6, "failed": 0, "by_code": {}}
     # A lost checkpoint discovers again, and changes nothing.
     shutil.rmtree(place.context.lakehouse.checkpoints)

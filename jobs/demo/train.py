@@ -27,11 +27,11 @@ from jobs.demo.zero_shot_rule import PromptIndex, facet_logits, prompts_of
 
 LOGGER = logging.getLogger(__name__)
 TAXONOMY = Path(__file__).resolve().parents[2] / "conf" / "taxonomies" / "vehicle.yaml"
-BATCH = 96
+BATCH = 48
 CAPTIONS_EACH = 6
-CHECKPOINT_EVERY = 300
+CHECKPOINT_EVERY = 200
 MEAN_DECAY = 0.995
-PEAK_RATE = 1.5e-3
+PEAK_RATE = 1.2e-3
 # Words that people put around what they look for.
 FILLERS = "show me find the photos of claims with that has have where please all an image images pictures cars vehicles"
 
@@ -74,7 +74,7 @@ def augment(pixels: torch.Tensor, generator: torch.Generator) -> tuple[torch.Ten
     pixels = padded[:, :, 4 - down : 4 - down + size, 4 - across : 4 - across + size]
     gain = 1 + 0.12 * torch.randn(count, 1, 1, 1, generator=generator)
     tint = 0.03 * torch.randn(count, 3, 1, 1, generator=generator)
-    noise = 0.02 * torch.randn(pixels.shape, generator=generator)
+    noise = 0.02 * torch.randn(1, *pixels.shape[1:], generator=generator)
     return ((pixels + 1) * gain - 1 + tint + noise).clamp(-1, 1), mirrored, (down, across)
 
 
@@ -238,15 +238,20 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=6_000)
     parser.add_argument("--minutes", type=float, default=120.0, help="the longest to train, rendering not counted")
     parser.add_argument("--photos", type=int, default=20_000)
+    parser.add_argument("--threads", type=int, default=1, help="more help only where the cores are idle")
+    parser.add_argument("--start", type=Path, help="go on from this model instead of from random weights")
     parser.add_argument("--cache", type=Path, help="keep the rendered photos in this .npz file")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    torch.set_num_threads(2)
+    torch.set_num_threads(options.threads)
+    # Moments that fade to denormal numbers make a CPU many times slower.
+    torch.set_flush_denormal(True)
     corpus, tokenizer = prepare(options.seed, options.photos, options.cache)
     torch.manual_seed(options.seed)
+    start = CLIPModel.from_pretrained(options.start).float() if options.start else build_model(len(tokenizer))
     model = train(
         corpus,
-        build_model(len(tokenizer)),
+        start,
         seed=options.seed,
         steps=options.steps,
         minutes=options.minutes,

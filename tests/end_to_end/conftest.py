@@ -69,7 +69,7 @@ def claimlens(tmp_path) -> Callable[..., Answer]:
             text=True,
             cwd=tmp_path,
             env={**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})},
-            timeout=280,
+            timeout=400,
             check=False,
         )
         return Answer(done.returncode, done.stdout, done.stderr)

@@ -16,6 +16,9 @@ from jobs.runtime.settings import TableSettings
 from tests.end_to_end.conftest import ROOT, place
 
 
+pytestmark = pytest.mark.timeout(900)  # each test starts several processes, each with a JVM of its own
+
+
 def test_the_flow_ends_in_a_page_and_a_second_run_infers_nothing(tmp_path, demo_input, claimlens):
     first = claimlens("run", "--json", *place(tmp_path, demo_input)).report
     assert first["status"] == "done"
@@ -84,11 +87,13 @@ def _start_embed_and_kill_it(cwd, folder, demo_input, more):
         command, cwd=cwd, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
     log = folder / "lakehouse" / "embeddings" / "_delta_log"
-    for _ in range(600):
+    for _ in range(2400):
         if any("MERGE" in path.read_text() for path in log.glob("*.json") if path.stat().st_size):
             break
         assert process.poll() is None, "embed ended before it could be killed"
         time.sleep(0.1)
+    else:
+        pytest.fail("embed committed no wave within four minutes")
     os.killpg(process.pid, signal.SIGKILL)
     process.wait(20)
 

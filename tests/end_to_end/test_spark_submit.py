@@ -21,6 +21,7 @@ from jobs.runtime.settings import SparkSettings
 from tests.end_to_end.conftest import ROOT, place
 
 HOME = Path(pyspark.__file__).parent
+pytestmark = pytest.mark.timeout(900)  # a cluster of five JVMs
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +94,7 @@ def test_a_job_runs_on_a_cluster_from_the_archive_alone(tmp_path, demo_input, ar
                 script, "--json", *place(tmp_path, demo_input),
             ]  # fmt: skip
             done = subprocess.run(
-                command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=280, check=False
+                command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=400, check=False
             )
             assert done.returncode == 0, done.stderr[-4000:]
             reports[job] = json.loads(done.stdout.strip().splitlines()[-1])

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from jobs.ingesting.empty_files import empty_files
 from jobs.lakehouse.contracts import SOURCE_FILES
+from jobs.lakehouse.locations import located
 from jobs.lakehouse.writes import append_once, stage
 from jobs.runtime.context import JobContext
 from jobs.runtime.settings import IngestSettings
@@ -124,7 +125,7 @@ def _options(settings: IngestSettings) -> dict[str, str]:
 def _photos(settings: IngestSettings) -> str:
     if not settings.photos:
         raise InputError("ingest.photos is not set; give the directory, glob or address of the photos.")
-    return settings.photos
+    return located(settings.photos)
 
 
 def _absent(settings: IngestSettings) -> InputError:

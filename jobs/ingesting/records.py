@@ -30,7 +30,7 @@ def read_records(
     for key, value in options.items():
         reader = reader.option(key, value)
     try:
-        return reader.load(path)
+        return reader.load(located(path))
     except PySparkException as error:
         text = str(error)
         if "PATH_NOT_FOUND" in text or "DELTA_MISSING" in text or "DELTA_TABLE_NOT_FOUND" in text:

@@ -1,5 +1,6 @@
 """Paths of tables and staging: local ones made absolute, the rest (s3://, /Volumes, abfss://) as given."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from pyarrow import fs
 
 def located(path: str) -> str:
     """An absolute local path, or the address as it is when it names a scheme."""
-    return path if "://" in path else str(Path(path).expanduser().absolute())
+    return path if re.match(r"[A-Za-z][\w+.-]*:/", path) else str(Path(path).expanduser().absolute())
 
 
 def remove_directory(path: str) -> None:

@@ -61,8 +61,8 @@ def standalone_cluster(folder: Path, environment: dict[str, str]) -> Iterator[st
     processes = []
     try:
         for number, command in enumerate(commands):
-            log = (folder / f"daemon{number}.log").open("w")
-            processes.append(subprocess.Popen([*start, *command], env=environment, stdout=log, stderr=log))
+            with (folder / f"daemon{number}.log").open("w") as log:
+                processes.append(subprocess.Popen([*start, *command], env=environment, stdout=log, stderr=log))
             if number == 0:
                 _wait_for(port)
         yield master

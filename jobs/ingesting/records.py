@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from jobs.lakehouse.locations import located
 from udfs.errors import InputError
 
 if TYPE_CHECKING:

@@ -78,8 +78,6 @@ def append_once(lakehouse: Lakehouse, frame: "DataFrame", table: str) -> int:
     Returns:
         The number of rows that were inserted.
     """
-    if not lakehouse.exists(table):
-        lakehouse.ensure(table)
     result = _merge(lakehouse, frame, table, "WHEN NOT MATCHED THEN INSERT *")
     return int(result["num_inserted_rows"])
 

@@ -279,7 +279,7 @@ def load_settings(config: str | None = None, overrides: Sequence[str] = ()) -> S
 
 
 def public_settings(settings: Settings) -> dict[str, Any]:
-    """The settings as plain values with secrets masked, fit for logs and MLflow."""
+    """The settings as plain values; tracking masks what looks secret in the free-form ones before it logs them."""
     return settings.model_dump(mode="json")
 
 

@@ -194,17 +194,23 @@ class _Progress:
             frame = wave.frame
             if entity == "narrative":
                 frame = frame.join(portion.select("entity_id", "content_hash"), "entity_id")
-            inserted = append_once(context.lakehouse, frame, EMBEDDINGS.name)
-            self._account(entity, wave.rows, inserted, dict(wave.by_code))
             for row in frame.groupBy("worker").agg(F.max("load_seconds").alias("seconds")).collect():
                 self.workers[row["worker"]] = row["seconds"]
+            # Predictions first: a photo with a vector counts as done, so a run killed in between must find it undone.
             if entity == "photo" and self.head is not None:
-                from jobs.classify import predictions_frame
-
-                seen = frame.where(F.col("status") == Status.OK).select(F.col("entity_id").alias("photo_id"), "vector")
-                with stage(context.lakehouse, predictions_frame(context, self.head, seen), context.run_id) as predicted:
-                    self.classified += append_once(context.lakehouse, predicted.frame, DAMAGE_PREDICTIONS.name)
+                self._classify(frame, self.head)
+            inserted = append_once(context.lakehouse, frame, EMBEDDINGS.name)
+            self._account(entity, wave.rows, inserted, dict(wave.by_code))
         context.check_failure_rate(self.counts)
+
+    def _classify(self, frame: "DataFrame", head: "ZeroShotHead") -> None:
+        from pyspark.sql import functions as F
+
+        from jobs.classify import predictions_frame
+
+        seen = frame.where(F.col("status") == Status.OK).select(F.col("entity_id").alias("photo_id"), "vector")
+        with stage(self.context.lakehouse, predictions_frame(self.context, head, seen), self.context.run_id) as found:
+            self.classified += append_once(self.context.lakehouse, found.frame, DAMAGE_PREDICTIONS.name)
 
     def _account(self, entity: str, rows: int, inserted: int, by_code: dict[str, int]) -> None:
         failed = sum(by_code.values())

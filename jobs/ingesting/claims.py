@@ -52,9 +52,7 @@ def ingest_claims(context: JobContext) -> dict[str, Any]:
             compare = tuple(
                 column.name for column in CLAIMS.columns[1:] if column.name not in {"ingested_at", "run_id"}
             )
-            inserted, updated = 0, 0
-            if _differing(claims.frame, lakehouse.read(CLAIMS.name), ("claim_id", *compare)).limit(1).count():
-                inserted, updated = upsert(lakehouse, claims.frame, CLAIMS.name, compare=compare)
+            inserted, updated = upsert(lakehouse, claims.frame, CLAIMS.name, compare=compare)
             flags = (
                 claims.frame.select(F.explode("flags").alias("flag")).groupBy("flag").count().orderBy("flag").collect()
             )
@@ -172,14 +170,6 @@ def _doubts(name: str, kind: str, value: "Column", settings: ClaimSettings) -> "
         return [flag(~value.between(0, 23), "out_of_range")]
     doubts = [flag(value < 0, "negative")] if kind in {"DOUBLE", "INT"} else []
     return [*doubts, flag(value == 0, "zero")] if name == "driver_age" else doubts
-
-
-def _differing(claims: "DataFrame", known: "DataFrame", columns: tuple[str, ...]) -> "DataFrame":
-    """Claims that are not known just so. Asked first, because a MERGE that changes nothing is a commit too."""
-    from pyspark.sql import functions as F
-
-    new, old = (frame.select(F.struct(*columns).alias("claim")) for frame in (claims, known))
-    return new.join(old.withColumnRenamed("claim", "known"), F.expr("claim <=> known"), "left_anti")
 
 
 def _no_claim_id(records: "DataFrame", settings: ClaimSettings) -> str:

@@ -86,9 +86,17 @@ def upsert(lakehouse: Lakehouse, frame: "DataFrame", table: str, *, compare: tup
     """Insert new keys and update those rows of which a `compare` column differs.
 
     Returns:
-        Rows inserted, rows updated; a repetition gives 0, 0 and, as nothing matches, changes no file.
+        Rows inserted, rows updated; a repetition gives 0, 0 and commits nothing.
     """
+    from pyspark.sql import functions as F
+
     differs = " OR ".join(f"NOT (target.`{column}` <=> source.`{column}`)" for column in compare)
+    key = CONTRACTS[table].key
+    stored = lakehouse.read(table).select(*key, *compare).alias("target")
+    same = " AND ".join(f"source.`{column}` = target.`{column}`" for column in key)
+    # Delta commits a version even for a MERGE that changes nothing.
+    if frame.alias("source").join(stored, F.expr(f"{same} AND NOT ({differs})"), "left_anti").isEmpty():
+        return 0, 0
     clauses = f"WHEN MATCHED AND ({differs}) THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *"
     result = _merge(lakehouse, frame, table, clauses)
     return int(result["num_inserted_rows"]), int(result["num_updated_rows"])

@@ -231,6 +231,7 @@ def search(  # noqa: PLR0917 - typer calls it by name
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, max=1000, help="Number of hits.")] = None,
     entity: Annotated[str, typer.Option(help="What to find: photo or narrative.")] = "photo",
+    include_self: Annotated[bool, typer.Option("--include-self", help="Let a claim find its own photos.")] = False,
     html: Annotated[Path | None, typer.Option(metavar="PATH", help="Write a page with the photos.")] = None,
     config: Config = None,
     overrides: Overrides = None,
@@ -250,6 +251,7 @@ def search(  # noqa: PLR0917 - typer calls it by name
             where=tuple(where or ()),
             limit=limit or context.settings.search.limit,
             entity=entity,
+            include_self=include_self,
         )
         report: Report = searching.run(context, query)
         if html is not None:

@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import pytest
 from jobs.demo.claims import write_demo
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+AFTER_INGEST = ("embeddings", "damage_predictions", "claim_assessments", "index_state", "job_runs", "_staging")
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Answer:
 
 @pytest.fixture(scope="session")
 def demo_input(tmp_path_factory) -> Path:
-    """Ten claims with their photos, oddities included."""
+    """Twelve claims with their photos, oddities included."""
     folder = tmp_path_factory.mktemp("demo")
     write_demo(folder, claims=12, seed=3)
     return folder
@@ -57,21 +60,37 @@ def place(folder: Path, demo_input: Path, *more: str) -> list[str]:
     return ["--config", "demo", *(part for value in values for part in ("--set", value))]
 
 
+@dataclass(frozen=True)
+class Finished:
+    """A whole flow that a user has run: where everything lies, and its report."""
+
+    folder: Path
+    report: dict[str, Any]
+
+    def ingested(self, folder: Path) -> Path:
+        """A copy, in `folder`, of the tables as they were when ingest was through and nothing was embedded yet."""
+        shutil.copytree(self.folder / "lakehouse", folder / "lakehouse", ignore=shutil.ignore_patterns(*AFTER_INGEST))
+        return folder
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory, demo_input) -> Finished:
+    """`claimlens run` in a process of its own, once for all tests; whoever writes works on a copy."""
+    folder = tmp_path_factory.mktemp("finished")
+    return Finished(folder, run_claimlens(folder, "run", "--json", *place(folder, demo_input)).report)
+
+
 @pytest.fixture
 def claimlens(tmp_path) -> Callable[..., Answer]:
     """Run `claimlens …` as a user would, in an empty directory."""
+    return partial(run_claimlens, tmp_path)
 
-    def run(*arguments: str, environment: dict[str, str] | None = None) -> Answer:
-        command = [sys.executable, "-m", "jobs.runtime.command_line", *arguments]
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})},
-            timeout=400,
-            check=False,
-        )
-        return Answer(done.returncode, done.stdout, done.stderr)
 
-    return run
+def run_claimlens(folder: Path, *arguments: str) -> Answer:
+    """Run `claimlens …` in a process of its own whose directory is `folder`."""
+    command = [sys.executable, "-m", "jobs.runtime.command_line", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=folder, env=environment, timeout=400, check=False
+    )
+    return Answer(done.returncode, done.stdout, done.stderr)

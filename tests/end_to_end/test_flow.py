@@ -18,60 +18,53 @@ from tests.end_to_end.conftest import ROOT, place
 pytestmark = pytest.mark.timeout(900)  # each test starts several processes, each with a JVM of its own
 
 
-def test_the_flow_ends_in_a_page_and_a_second_run_infers_nothing(tmp_path, demo_input, claimlens):
-    first = claimlens("run", "--json", *place(tmp_path, demo_input)).report
-    assert first["status"] == "done"
-    assert first["photos_embedded"] > 0
-    assert Path(first["page"]).stat().st_size > 10_000
-    for report in first["jobs"]:
+def test_the_flow_ends_in_a_page_and_every_row_is_accounted_for(finished):
+    assert finished.report["status"] == "done"
+    assert finished.report["photos_embedded"] > 0
+    assert Path(finished.report["page"]).stat().st_size > 10_000
+    for report in finished.report["jobs"]:
         counts = report["counts"]
         assert counts["in"] == counts["written"] + counts["skipped"] + counts["failed"], report["job"]
-    found = claimlens("search", "a red car with a dent", "--json", *place(tmp_path, demo_input)).report
-    assert len(found["hits"]) > 0
-    second = claimlens("run", "--json", *place(tmp_path, demo_input)).report
+
+
+def test_what_the_flow_indexed_is_found(finished, demo_input, claimlens):
+    found = claimlens("search", "a red car with a dent", "--json", *place(finished.folder, demo_input)).report
+    assert len(found["hits"]) == 10
+
+
+def test_a_second_run_infers_nothing(finished, demo_input, claimlens):
+    second = claimlens("run", "--json", *place(finished.folder, demo_input)).report
     assert second["photos_embedded"] == 0
-    by_job = {report["job"]: report for report in second["jobs"]}
-    assert by_job["ingest"]["counts"]["written"] == 0
-    assert by_job["sync-index"]["counts"]["written"] == 0
+    written = {report["job"]: report["counts"]["written"] for report in second["jobs"]}
+    assert {job: count for job, count in written.items() if count} == {"report": written["report"]}
 
 
-def test_the_same_jobs_run_on_spark_connect(tmp_path, demo_input, claimlens):
-    reports = {
-        job: claimlens(job, "--json", *place(tmp_path, demo_input, "spark.remote=local[2]", "spark.master=null")).report
-        for job in ("ingest", "embed")
-    }
-    assert reports["ingest"]["counts"]["written"] > 0
-    assert reports["embed"]["photos_embedded"] > 0
+def test_the_same_flow_runs_on_spark_connect(tmp_path, finished, demo_input, claimlens):
+    options = place(tmp_path, demo_input, "spark.remote=local[2]", "spark.master=null")
+    report = claimlens("run", "--json", *options).report
+    assert [job["status"] for job in report["jobs"]] == [job["status"] for job in finished.report["jobs"]]
+    assert [job["counts"] for job in report["jobs"]] == [job["counts"] for job in finished.report["jobs"]]
 
 
-def test_killing_the_driver_in_the_middle_of_embed_changes_nothing_in_the_end(tmp_path, demo_input, claimlens, spark):
-    undisturbed, disturbed = tmp_path / "undisturbed", tmp_path / "disturbed"
+def test_killing_the_driver_in_the_middle_of_embed_changes_nothing_in_the_end(
+    tmp_path, finished, demo_input, claimlens, spark
+):
     small = ["embed.wave_photos=8", "embed.partitions=1"]
-    for folder in (undisturbed, disturbed):
-        assert claimlens("ingest", "--json", *place(folder, demo_input)).report["status"] == "done"
-    assert claimlens("embed", "--json", *place(undisturbed, demo_input, *small)).report["status"] == "done"
+    disturbed = finished.ingested(tmp_path)
     _start_embed_and_kill_it(tmp_path, disturbed, demo_input, small)
-    tables = Lakehouse(spark, TableSettings(root=str(disturbed / "lakehouse")))
+    tables, undisturbed = (
+        Lakehouse(spark, TableSettings(root=str(folder / "lakehouse"))) for folder in (disturbed, finished.folder)
+    )
     part = tables.read("embeddings").count()
+    assert 0 < part < undisturbed.read("embeddings").count()
     again = claimlens("embed", "--json", *place(disturbed, demo_input, *small, "tables.staging_hours=0")).report
-    whole = Lakehouse(spark, TableSettings(root=str(undisturbed / "lakehouse")))
-    assert 0 < part < whole.read("embeddings").count()
     assert again["counts"]["skipped"] == part
     for table, columns in (
         ("embeddings", ["entity", "entity_id", "model_key", "content_hash", "status", "error_code", "dimension"]),
         ("damage_predictions", ["photo_id", "model_key", "head_key", "labels", "severity", "part", "decision"]),
     ):
         rows = [
-            sorted(
-                map(
-                    str,
-                    Lakehouse(spark, TableSettings(root=str(folder / "lakehouse")))
-                    .read(table)
-                    .select(*columns)
-                    .collect(),
-                )
-            )
-            for folder in (undisturbed, disturbed)
+            sorted(map(str, lakehouse.read(table).select(*columns).collect())) for lakehouse in (undisturbed, tables)
         ]
         assert rows[0] == rows[1], table
         assert len(set(rows[0])) == len(rows[0])
@@ -97,16 +90,8 @@ def _start_embed_and_kill_it(cwd, folder, demo_input, more):
     process.wait(20)
 
 
-@pytest.mark.parametrize(
-    ("overrides", "said"),
-    [
-        (["ingest.photos=/no/such/place"], "/no/such/place"),
-        (["model.name=/no/such/model"], "/no/such/model"),
-    ],
-)
-def test_what_is_missing_is_named_in_one_line(tmp_path, demo_input, claimlens, overrides, said):
-    job = "ingest" if "ingest" in overrides[0] else "embed"
-    answer = claimlens(job, "--json", *place(tmp_path, demo_input, *overrides))
+def test_a_missing_model_is_named_in_one_line(tmp_path, demo_input, claimlens):
+    answer = claimlens("embed", "--json", *place(tmp_path, demo_input, "model.name=/no/such/model"))
     assert answer.status == 1
-    assert said in answer.errors.strip().splitlines()[-1]
+    assert "/no/such/model" in answer.errors.strip().splitlines()[-1]
     assert json.loads(answer.output)["status"] == "failed"

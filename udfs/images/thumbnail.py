@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterator
 import pyarrow as pa
 from PIL import Image
 
+from udfs.images.decode import decode_rgb
+from udfs.images.photo_error import PhotoError
+
 LONGEST_SIDE = 256
 QUALITY = 80
 
@@ -13,11 +16,8 @@ QUALITY = 80
 def thumbnail(jpeg: bytes, longest_side: int = LONGEST_SIDE) -> bytes | None:
     """The photo with its longest side at most `longest_side` pixels, as JPEG; None where it does not decode."""
     try:
-        with Image.open(io.BytesIO(jpeg)) as photo:
-            # The decoder scales while it decodes (DCT scaling), to the next size above the wanted one.
-            photo.draft("RGB", (longest_side, longest_side))
-            small = photo.convert("RGB")
-    except (OSError, ValueError, Image.DecompressionBombError):
+        small = decode_rgb(jpeg, at_least=longest_side)
+    except PhotoError:
         return None
     small.thumbnail((longest_side, longest_side), Image.Resampling.LANCZOS)
     target = io.BytesIO()

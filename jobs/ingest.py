@@ -34,7 +34,6 @@ def run(context: JobContext) -> Report:
     lakehouse = context.lakehouse
     lakehouse.ensure(*TABLES)
     remove_abandoned(lakehouse.staging, now=context.clock(), hours=context.settings.tables.staging_hours)
-    versions_in = lakehouse.versions(*TABLES)
     details: dict[str, Any] = {"files_discovered": 0, "changed_files": 0, "claims": {}, "links": {}}
     known = lakehouse.read("photo_files").count()
     counts = Counts(rows_in=known, skipped=known)
@@ -55,7 +54,6 @@ def run(context: JobContext) -> Report:
         context.run_id,
         "done" if worked else "nothing_to_do",
         counts,
-        versions_in=versions_in,
         versions_out=lakehouse.versions(*TABLES),
         details=details,
     )

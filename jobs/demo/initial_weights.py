@@ -5,27 +5,29 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import nn
+from transformers.models.clip.modeling_clip import CLIPAttention, CLIPEncoderLayer, CLIPVisionModel
 
-PATCHES_SAMPLED = 2_000
+PHOTOS_SAMPLED = 2_000
 
 
-def initialise(tower: nn.Module, photos: torch.Tensor, generator: torch.Generator) -> None:
+def initialise(tower: CLIPVisionModel, photos: torch.Tensor, generator: torch.Generator) -> None:
     """Give a CLIP vision tower whitened patches, positions on a grid and attention that already looks around.
 
     Args:
         tower: `CLIPModel.vision_model`; changed in place.
-        photos: (n, 3, s, s) in -1..1; only the first PATCHES_SAMPLED are looked at.
+        photos: (n, 3, s, s) in -1..1; PHOTOS_SAMPLED of them are plenty.
         generator: for the random parts.
     """
     config = tower.config
     width, patch = config.hidden_size, config.patch_size
     with torch.no_grad():
         tower.embeddings.patch_embedding.weight.copy_(
-            _whitening(photos[:PATCHES_SAMPLED], patch, width, generator).reshape(width, 3, patch, patch)
+            _whitening(photos, patch, width, generator).reshape(width, 3, patch, patch)
         )
         tower.embeddings.position_embedding.weight[1:] = _grid_positions(config.image_size // patch, width)
         for layer in tower.encoder.layers:
+            if not isinstance(layer, CLIPEncoderLayer):
+                raise TypeError(f"{type(layer).__name__} is not a layer of CLIP")
             _mimic_attention(layer.self_attn, config.num_attention_heads, generator)
 
 
@@ -39,7 +41,8 @@ def _whitening(photos: torch.Tensor, patch: int, width: int, generator: torch.Ge
     variance, component = torch.linalg.eigh(torch.cov((patches - patches.mean(dim=0)).T))
     variance, component = variance.flip(0)[:width], component.flip(1)[:, :width]
     turn = torch.linalg.qr(torch.randn(width, width, generator=generator))[0]
-    return turn @ (component / torch.sqrt(variance + 2e-3)).T * 0.5
+    whitened: torch.Tensor = turn @ (component / torch.sqrt(variance + 2e-3)).T * 0.5
+    return whitened
 
 
 def _grid_positions(side: int, width: int) -> torch.Tensor:
@@ -52,7 +55,7 @@ def _grid_positions(side: int, width: int) -> torch.Tensor:
     return torch.cat([rows, columns], dim=2).reshape(side * side, width) * 0.5
 
 
-def _mimic_attention(attention: nn.Module, heads: int, generator: torch.Generator) -> None:
+def _mimic_attention(attention: CLIPAttention, heads: int, generator: torch.Generator) -> None:
     """Queries that match keys of like tokens, values nearly negated; Trockman and Kolter 2023."""
     width = attention.q_proj.weight.shape[0]
     each = width // heads

@@ -71,7 +71,7 @@ def train_language(model: CLIPModel, sights: Sights, language: Language, *, seed
             group["lr"] = rate
         parts = _losses(model, sights, language, order)
         optimiser.zero_grad(set_to_none=True)
-        torch.stack(list(parts.values())).sum().backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(torch.stack(list(parts.values())).sum())
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimiser.step()
         running = {
@@ -102,12 +102,12 @@ def _losses(
     model: CLIPModel, sights: Sights, language: Language, order: np.random.Generator
 ) -> dict[str, torch.Tensor]:
     views, count, _ = sights.states.shape
-    chosen = torch.from_numpy(order.choice(count, PHOTOS_A_STEP, replace=False))
-    view = torch.from_numpy(order.integers(views, size=PHOTOS_A_STEP))
+    chosen = torch.from_numpy(order.permutation(count)[:PHOTOS_A_STEP])
+    view = torch.from_numpy(order.integers(views, size=len(chosen)))
     photos = functional.normalize(model.visual_projection(sights.states[view, chosen]), dim=1)
     facts = sights.facts[chosen]
     captioned = chosen[:CAPTIONS_A_STEP].numpy()
-    picked = order.integers(CAPTIONS_EACH, size=CAPTIONS_A_STEP)
+    picked = order.integers(CAPTIONS_EACH, size=len(captioned))
     token_ids = torch.from_numpy(language.tokens[captioned, picked])
     captions = speak(model, token_ids[:, : int((token_ids != 0).sum(dim=1).max())])
     rows = captioned * CAPTIONS_EACH + picked

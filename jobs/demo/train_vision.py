@@ -10,19 +10,21 @@ import logging
 import math
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import distributed, multiprocessing, nn
+from torch import distributed, nn
 from torch.nn import functional
 from transformers import CLIPModel
 
 from jobs.demo.captions import all_facts
 from jobs.demo.corpus import as_input, augment
 from jobs.demo.dataset import Photos
-from jobs.demo.initial_weights import initialise
+from jobs.demo.initial_weights import PHOTOS_SAMPLED, initialise
 from jobs.demo.scene import DAMAGE_KINDS
 
 LOGGER = logging.getLogger(__name__)
@@ -68,10 +70,13 @@ def train_vision(model: CLIPModel, photos: Photos, *, seed: int, minutes: float,
     """Train `model.vision_model` in place, for so many minutes in so many processes of one thread each."""
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "vision.pt"
-        tensors = [torch.from_numpy(array).share_memory_() for array in (photos.pixels, photos.facts, photos.patches)]
+        # torch moves tensors into shared memory when it hands them to another process.
+        tensors = [torch.from_numpy(array) for array in (photos.pixels, photos.facts, photos.patches)]
         lesson = Lesson(tensors[0], tensors[1], tensors[2], seed, minutes, processes, result)
-        initialise(model.vision_model, as_input(tensors[0][:2_000]), torch.Generator().manual_seed(seed))
-        multiprocessing.spawn(_learn, (lesson, model), nprocs=processes)
+        initialise(model.vision_model, as_input(tensors[0][:PHOTOS_SAMPLED]), torch.Generator().manual_seed(seed))
+        with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+            for learner in [pool.submit(_learn, rank, lesson, model) for rank in range(processes)]:
+                learner.result()
         model.vision_model.load_state_dict(torch.load(result, weights_only=True))
 
 
@@ -103,7 +108,7 @@ def _learn(rank: int, lesson: Lesson, model: CLIPModel) -> None:
             optimiser.zero_grad(set_to_none=False)
             for group in optimiser.param_groups:
                 group["lr"] = rate
-        (8 * patch_loss + 4 * fact_loss).backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(8 * patch_loss + 4 * fact_loss)
         _average_gradients(parameters, lesson.processes)
         nn.utils.clip_grad_norm_(parameters, 1.0)
         for optimiser in optimisers:

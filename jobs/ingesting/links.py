@@ -88,11 +88,17 @@ def _required(rows: "DataFrame", key: str, name: str) -> "Column":
 
 
 def _partners(context: JobContext) -> dict[str, int]:
+    """How many photos, claims and links have nothing to go with; counted in one pass."""
+    from pyspark.sql import functions as F
+
     lakehouse = context.lakehouse
     links, claims = lakehouse.read(CLAIM_PHOTOS.name), lakehouse.read("claims")
-    photos = lakehouse.read("photos")
-    return {
-        "photos_without_claim": photos.join(links, "photo_id", "left_anti").count(),
-        "claims_without_photo": claims.join(links, "claim_id", "left_anti").count(),
-        "links_to_unknown_claims": links.join(claims, "claim_id", "left_anti").count(),
+    alone = {
+        "photos_without_claim": lakehouse.read("photos").join(links, "photo_id", "left_anti"),
+        "claims_without_photo": claims.join(links, "claim_id", "left_anti"),
+        "links_to_unknown_claims": links.join(claims, "claim_id", "left_anti"),
     }
+    named = [rows.select(F.lit(name).alias("what")) for name, rows in alone.items()]
+    together = named[0].union(named[1]).union(named[2])
+    counted = {row["what"]: row["count"] for row in together.groupBy("what").count().collect()}
+    return {name: counted.get(name, 0) for name in alone}

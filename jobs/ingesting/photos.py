@@ -58,24 +58,24 @@ def ingest_photos(context: JobContext, current: "DataFrame | None", counts: Coun
     with stage(lakehouse, planned.orderBy(WAVE), context.run_id) as plan:
         for number in range(waves):
             portion = plan.frame.where(F.col(WAVE) == number)
-            unread = portion.where(F.col("reason").isNotNull())
-            counts = _commit(context, _unread_rows(unread), counts)
             readable = [tuple(row) for row in portion.where(F.col("reason").isNull()).select(*FILE).collect()]
+            rows = _unread_rows(portion.where(F.col("reason").isNotNull()))
             if readable:
-                counts = _read_wave(context, readable, counts)
+                rows = rows.unionByName(_readable_rows(context, readable), allowMissingColumns=True)
+            counts = _commit(context, rows, counts)
             context.check_failure_rate(counts)
     context.progress.finish()
     return counts
 
 
-def _read_wave(context: JobContext, files: list[tuple[str, int, int]], counts: Counts) -> Counts:
+def _readable_rows(context: JobContext, files: list[tuple[str, int, int]]) -> "DataFrame":
     contents, vanished = _contents(context, [path for path, _, _ in files])
     listed = context.spark.createDataFrame(files, "path STRING, micros BIGINT, length BIGINT")
     if vanished:
         context.progress.say(f"{len(vanished)} files could not be opened")
     if contents is None:
-        return _commit(context, _unread_rows(listed.selectExpr("*", f"'{ErrorCode.UNREADABLE}' AS reason")), counts)
-    return _commit(context, _sanitised_rows(context, listed, contents), counts)
+        return _unread_rows(listed.selectExpr("*", f"'{ErrorCode.UNREADABLE}' AS reason"))
+    return _sanitised_rows(context, listed, contents)
 
 
 def _contents(context: JobContext, paths: list[str]) -> "tuple[DataFrame | None, list[str]]":
@@ -168,8 +168,6 @@ def _commit(context: JobContext, rows: "DataFrame", counts: Counts) -> Counts:
     lakehouse = context.lakehouse
     marked = rows.withColumns({"ingested_at": F.lit(context.clock()), "run_id": F.lit(context.run_id)})
     with stage(lakehouse, marked, context.run_id) as wave:
-        if wave.rows == 0:
-            return counts
         append_once(lakehouse, wave.frame.where("fresh"), PHOTOS.name)
         files = wave.frame.withColumns(
             {"modification_time": F.timestamp_micros("micros"), "first_seen": F.col("ingested_at")}

@@ -69,6 +69,18 @@ def stage(lakehouse: Lakehouse, frame: "DataFrame", run_id: str) -> Wave:
     return Wave(staged, path, rows, by_code)
 
 
+def append_new(lakehouse: Lakehouse, frame: "DataFrame", table: str) -> None:
+    """Append rows whose key nobody else can have, such as a run's own id; far cheaper than asking first."""
+    lakehouse.ensure(table)
+    rows = frame.select(*(column.name for column in CONTRACTS[table].columns))
+    path = lakehouse.path(table)
+    writer = rows.write.format("delta").mode("append")
+    if path is None:
+        writer.saveAsTable(lakehouse.name(table))
+    else:
+        writer.save(path)
+
+
 def append_once(lakehouse: Lakehouse, frame: "DataFrame", table: str) -> int:
     """Insert the rows whose key the table does not hold yet; atomic, safe to repeat, safe beside another run.
 

@@ -111,7 +111,7 @@ class JobContext:
         from pyspark.sql import Row
 
         from jobs.lakehouse.contracts import JOB_RUNS
-        from jobs.lakehouse.writes import append_once
+        from jobs.lakehouse.writes import append_new
 
         row = Row(
             run_id=report.run_id,
@@ -126,4 +126,4 @@ class JobContext:
             photos_per_second=float(report.photos_per_second),
             report=json.dumps(report.as_dict()),
         )
-        append_once(self.lakehouse, self.spark.createDataFrame([row], JOB_RUNS.schema), JOB_RUNS.name)
+        append_new(self.lakehouse, self.spark.createDataFrame([row], JOB_RUNS.schema), JOB_RUNS.name)

@@ -2,9 +2,11 @@
 
 import sys
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from jobs.classify import head_for, head_identity, predictions_frame
 from jobs.lakehouse.contracts import DAMAGE_PREDICTIONS, EMBEDDINGS
 from jobs.lakehouse.locations import remove_abandoned
 from jobs.lakehouse.writes import append_once, delete_keys, stage
@@ -29,6 +31,7 @@ def run(context: JobContext) -> Report:
 
     Raises:
         ModelError: the model cannot be loaded.
+        TaxonomyError: the taxonomy is malformed.
         FailureRateError: too many photos failed; the waves done so far are kept.
     """
     settings = context.settings
@@ -56,11 +59,16 @@ def run(context: JobContext) -> Report:
             "embed", context.run_id, "dry_run", counts, versions_in=versions_in, details={**details, "pending": pending}
         )
     remove_abandoned(lakehouse.staging, now=context.clock(), hours=settings.tables.staging_hours)
-    head = _head(context, has_text=model.has_text) if pending.get("photo") else None
-    progress = _Progress(context, reference, skipped, head)
-    for name, frame, _ in entities:
-        if pending[name]:
-            progress.embed(name, frame, pending[name])
+    classifies = bool(pending.get("photo")) and model.has_text and settings.embed.classify
+    if classifies:
+        head_identity(context)
+    # The driver's own import of torch, and the prompts, are hidden behind the first wave on the executors.
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        head = beside.submit(head_for, context) if classifies else None
+        progress = _Progress(context, reference, skipped, head)
+        for name, frame, _ in entities:
+            if pending[name]:
+                progress.embed(name, frame, pending[name])
     if model.has_text and settings.embed.narratives:
         details["narratives_replaced"] = _drop_stale_narratives(context)
     details |= {
@@ -119,14 +127,6 @@ def _entities(context: JobContext, model_key: str, *, has_text: bool) -> list[tu
     return entities
 
 
-def _head(context: JobContext, *, has_text: bool) -> "ZeroShotHead | None":
-    if not (has_text and context.settings.embed.classify):
-        return None
-    from jobs.classify import head_for
-
-    return head_for(context)
-
-
 def _drop_stale_narratives(context: JobContext) -> int:
     """Delete vectors of narratives whose text has changed or is gone since."""
     from pyspark.sql import functions as F
@@ -152,7 +152,7 @@ class _Progress:
     context: JobContext
     reference: ModelReference
     counts: Counts
-    head: "ZeroShotHead | None"
+    head: "Future[ZeroShotHead] | None"
     embedded: dict[str, int] = field(default_factory=dict)
     classified: int = 0
     workers: dict[str, float] = field(default_factory=dict)
@@ -198,15 +198,13 @@ class _Progress:
                 self.workers[row["worker"]] = row["seconds"]
             # Predictions first: a photo with a vector counts as done, so a run killed in between must find it undone.
             if entity == "photo" and self.head is not None:
-                self._classify(frame, self.head)
+                self._classify(frame, self.head.result())
             inserted = append_once(context.lakehouse, frame, EMBEDDINGS.name)
             self._account(entity, wave.rows, inserted, dict(wave.by_code))
         context.check_failure_rate(self.counts)
 
     def _classify(self, frame: "DataFrame", head: "ZeroShotHead") -> None:
         from pyspark.sql import functions as F
-
-        from jobs.classify import predictions_frame
 
         seen = frame.where(F.col("status") == Status.OK).select(F.col("entity_id").alias("photo_id"), "vector")
         with stage(self.context.lakehouse, predictions_frame(self.context, head, seen), self.context.run_id) as found:

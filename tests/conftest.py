@@ -16,7 +16,11 @@ def spark() -> Iterator[object]:
     """The one session of the run: two threads, up to four attempts a task, small shuffles."""
     from jobs.runtime.session import spark_session
 
-    session = spark_session(SparkSettings(master="local[2,4]", shuffle_partitions=2, driver_memory="1g"))
+    # As in conf/demo.yaml: for a handful of rows, compiling a query takes longer than running it.
+    interpreted = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
+    session = spark_session(
+        SparkSettings(master="local[2,4]", shuffle_partitions=2, driver_memory="1g", config=interpreted)
+    )
     yield session
     session.stop()
 

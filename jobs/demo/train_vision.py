@@ -100,7 +100,7 @@ def _learn(rank: int, lesson: Lesson, model: CLIPModel) -> None:
     recent = [0.0, 0.0]
     while share < 1:
         share.fill_(min(1.0, (time.monotonic() - started) / (lesson.minutes * 60)))
-        distributed.broadcast(share, 0)
+        distributed.all_reduce(share, op=distributed.ReduceOp.MAX)
         rate = PEAK_RATE * min(1.0, (step + 1) / WARM_UP) * (0.5 * (1 + math.cos(math.pi * float(share))) + 0.005)
         chosen = torch.from_numpy(order.choice(len(lesson.pixels), each, replace=False))
         patch_loss, fact_loss = _losses(seeing, lesson, chosen, weights, generator)

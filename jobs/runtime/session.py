@@ -59,9 +59,10 @@ def spark_session(settings: SparkSettings) -> "SparkSession":
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.log.level": "ERROR",
-        # One small machine: short logs of Delta's state, and code that is compiled quickly rather than perfectly.
+        # One machine, short sessions: Delta's own state needs no fifty tasks, and code compiled quickly beats code
+        # compiled well. Left alone, Java keeps 48 MB of such code, and compiles no more once these are full.
         "spark.databricks.delta.snapshotPartitions": "1",
-        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m",
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         **common,

@@ -37,7 +37,14 @@ MINIMUM_CLAIMS = 12
 DIRTY_CHASSIS = ("AS PER LIST ATCHD.", "N/A", "UNKNOWN")
 SENTINEL_DATE = "01-01-1900"
 RELATIONSHIPS = ("husband", "wife", "own-child", "other-relative", "unmarried", "not-in-family")
-REPORTED = {"minor": "Minor Damage", "moderate": "Major Damage", "severe": "Total Loss"}
+REPORTED = {"minor": "Minor Damage", "moderate": "Moderate Damage", "severe": "Total Loss"}
+AMOUNTS = {
+    "Trivial Damage": 900,
+    "Minor Damage": 3_200,
+    "Moderate Damage": 7_500,
+    "Major Damage": 14_000,
+    "Total Loss": 38_000,
+}
 COLLISIONS = {"front": "Front Collision", "lamp": "Front Collision", "rear": "Rear Collision"}
 
 
@@ -172,8 +179,7 @@ def _record(
     collided = "Collision" in incident
     collision = COLLISIONS.get(part or "", "Side Collision") if collided else None
     vehicles = int(generator.integers(2, 5)) if incident == "Multi-vehicle Collision" else 1
-    base = {"Trivial Damage": 900, "Minor Damage": 3_200, "Major Damage": 14_000, "Total Loss": 38_000}[reported]
-    vehicle = int(base * generator.uniform(0.6, 1.5)) // 10 * 10
+    vehicle = int(AMOUNTS[reported] * generator.uniform(0.6, 1.5)) // 10 * 10
     injury = int(vehicle * generator.uniform(0, 0.4)) // 10 * 10
     other = int(vehicle * generator.uniform(0, 0.3)) // 10 * 10
     age = float(generator.integers(18, 84))

@@ -127,7 +127,7 @@ def _carry_out(
         settings,
         dry_run=dry_run,
         progress=choose_progress(),
-        tracker=choose_tracker(settings, dry_run=dry_run),
+        tracker=choose_tracker(settings, job, dry_run=dry_run),
     )
     return execute_tracked(job, chosen, context)
 

@@ -142,6 +142,7 @@ class AssessSettings(Section):
         "minor damage": "minor",
         "low": "minor",
         "moderate": "moderate",
+        "moderate damage": "moderate",
         "medium": "moderate",
         "major": "severe",
         "major damage": "severe",
@@ -170,6 +171,7 @@ class TrackingSettings(Section):
     uri: str | None = Field(None, description="Tracking server; null is a local SQLite store under tracking.root")
     root: str = Field(".claimlens/mlflow", description="Directory of the local store")
     experiment: str = Field("claimlens", description="MLflow experiment")
+    searches: bool = Field(False, description="Log searches too; importing MLflow adds seconds to each")
 
 
 class ReportSettings(Section):

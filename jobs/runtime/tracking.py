@@ -191,9 +191,10 @@ class MlflowTracker:
             self._client.log_inputs(run_id, datasets=inputs)
 
 
-def choose_tracker(settings: Settings, *, dry_run: bool = False) -> Tracker:
-    """MLflow, unless the settings or a dry run say that nothing is to be kept."""
-    return MlflowTracker() if settings.tracking.enabled and not dry_run else NoTracker()
+def choose_tracker(settings: Settings, job: str, *, dry_run: bool = False) -> Tracker:
+    """MLflow, unless the settings or a dry run say that nothing is to be kept; for a search only where they ask."""
+    kept = settings.tracking.enabled and (job != "search" or settings.tracking.searches)
+    return MlflowTracker() if kept and not dry_run else NoTracker()
 
 
 def tracking_address(tracking: TrackingSettings) -> str:

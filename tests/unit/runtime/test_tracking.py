@@ -160,9 +160,11 @@ def test_a_broken_store_is_told_once_and_the_job_goes_on(tmp_path, capfd):
 
 
 def test_tracking_can_be_off(tmp_path):
-    assert isinstance(choose_tracker(settings_for(tmp_path, "tracking.enabled=false")), NoTracker)
-    assert isinstance(choose_tracker(settings_for(tmp_path), dry_run=True), NoTracker)
-    assert isinstance(choose_tracker(settings_for(tmp_path)), MlflowTracker)
+    assert isinstance(choose_tracker(settings_for(tmp_path, "tracking.enabled=false"), "embed"), NoTracker)
+    assert isinstance(choose_tracker(settings_for(tmp_path), "embed", dry_run=True), NoTracker)
+    assert isinstance(choose_tracker(settings_for(tmp_path), "embed"), MlflowTracker)
+    assert isinstance(choose_tracker(settings_for(tmp_path), "search"), NoTracker)
+    assert isinstance(choose_tracker(settings_for(tmp_path, "tracking.searches=true"), "search"), MlflowTracker)
 
 
 def test_the_commit_is_the_checkouts(tmp_path):

@@ -364,16 +364,10 @@ def _refuse_unknown(model: type[BaseModel], values: Mapping[str, Any], path: tup
         field = model.model_fields.get(str(key))
         if field is None:
             wanted = ".".join((*path, str(key)))
-            near = difflib.get_close_matches(str(key), model.model_fields, n=1, cutoff=0.4)
-            if near:
-                hint = f"the nearest valid key is {'.'.join((*path, near[0]))}"
-            else:
-                elsewhere = difflib.get_close_matches(wanted, _all_keys(Settings, ()), n=1, cutoff=0.3)
-                hint = (
-                    f"the nearest valid key is {elsewhere[0]}"
-                    if elsewhere
-                    else f"valid: {', '.join(model.model_fields)}"
-                )
+            beside = difflib.get_close_matches(str(key), model.model_fields, n=1, cutoff=0.4)
+            near = [".".join((*path, name)) for name in beside]
+            near = near or difflib.get_close_matches(wanted, _all_keys(Settings, ()), n=1, cutoff=0.3)
+            hint = f"the nearest valid key is {near[0]}" if near else f"valid: {', '.join(model.model_fields)}"
             raise SettingsError(f"{wanted} in {origin} is not a setting; {hint}.")
         section = field.annotation
         if isinstance(section, type) and issubclass(section, BaseModel) and isinstance(value, Mapping):

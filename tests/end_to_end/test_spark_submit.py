@@ -91,6 +91,7 @@ def test_a_job_runs_on_a_cluster_from_the_archive_alone(tmp_path, demo_input, ar
                 "--driver-memory", "1g", "--executor-memory", "800m", "--total-executor-cores", "2",
                 "--conf", "spark.executor.cores=1", "--conf", "spark.driver.host=127.0.0.1",
                 "--conf", "spark.databricks.delta.snapshotPartitions=1", "--conf", "spark.ui.enabled=false",
+                "--driver-java-options", "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m",
                 script, "--json", *place(tmp_path, demo_input),
             ]  # fmt: skip
             done = subprocess.run(

@@ -188,33 +188,42 @@ def test_claims_are_typed_flagged_and_updated_only_when_they_change(place):
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet", "delta"])
-def test_claims_of_every_format_and_links_by_a_metadata_file(place, spark, kind):
-    put(place.photos / "x" / "one.jpg", photo_bytes(1))
-    put(place.photos / "x" / "twice.jpg", photo_bytes(2))
-    put(place.photos / "y" / "twice.jpg", photo_bytes(3))
+def test_claims_of_every_format(place, spark, kind):
     path = place.folder / "claims_in"
     frame = spark.createDataFrame(
         [("C-1", "007", "25-01-2015"), ("C-9", "008", "?")], "number string, policy string, day string"
     )
     writer = frame.coalesce(1).write.format(kind)
     (writer.option("header", "true") if kind == "csv" else writer).save(str(path))
+    report = place.ingest(
+        "ingest.photos=null",
+        "ingest.links.kind=none",
+        f"ingest.claims.path={path}",
+        f"ingest.claims.format={kind}",
+        "ingest.claims.columns.claim_id=number",
+        "ingest.claims.columns.policy_id=policy",
+        "ingest.claims.columns.incident_date=day",
+    )
+    assert (report["status"], report["claims"]["written"], report["counts"]["in"]) == ("done", 2, 0)
+    rows = {row.claim_id: row for row in place.rows("claims")}
+    assert (rows["C-1"].policy_id, rows["C-1"].incident_date) == ("007", date(2015, 1, 25))
+    assert list(rows["C-9"].flags) == ["incident_date:unparsed"]
+
+
+def test_links_by_a_metadata_file(place):
+    put(place.photos / "x" / "one.jpg", photo_bytes(1))
+    put(place.photos / "x" / "twice.jpg", photo_bytes(2))
+    put(place.photos / "y" / "twice.jpg", photo_bytes(3))
     with (place.folder / "links.csv").open("w", newline="") as stream:
         lines = [("image_name", "claim_no")]
         lines += [("one.jpg", f"C-{number}") for number in range(1, 4)]
         lines += [("twice.jpg", "C-1"), ("y/twice.jpg", "C-2"), ("absent.jpg", "C-1"), ("", "C-1")]
         csv.writer(stream).writerows(lines)
     report = place.ingest(
-        f"ingest.claims.path={path}",
-        f"ingest.claims.format={kind}",
-        "ingest.claims.columns.claim_id=number",
-        "ingest.claims.columns.policy_id=policy",
-        "ingest.claims.columns.incident_date=day",
+        place.claims([CLAIM, {**CLAIM, "claim_no": "C-9"}]),
         "ingest.links.kind=metadata",
         f"ingest.links.path={place.folder}/links.csv",
     )
-    rows = {row.claim_id: row for row in place.rows("claims")}
-    assert (rows["C-1"].policy_id, rows["C-1"].incident_date) == ("007", date(2015, 1, 25))
-    assert list(rows["C-9"].flags) == ["incident_date:unparsed"]
     assert report["links"] == {
         "written": 4,
         "names_without_file": 1,

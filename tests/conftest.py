@@ -5,10 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from jobs.runtime.settings import Settings, SparkSettings, TableSettings, load_settings
 
 ROOT = Path(__file__).resolve().parent.parent
+# How long an example takes depends on how busy the machine is, and says nothing about the code.
+hypothesis_settings.register_profile("claimlens", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("claimlens")
 
 
 @pytest.fixture(scope="session")

@@ -119,7 +119,7 @@ VECTORS = arrays(
 ).map(lambda rows: rows + np.float32(0.01) * (np.linalg.norm(rows, axis=1, keepdims=True) < 0.01))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(VECTORS, st.randoms(use_true_random=False))
 def test_what_holds_for_any_vectors(vectors, random):
     predictions = HEAD.predict(vectors)

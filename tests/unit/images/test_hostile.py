@@ -236,7 +236,7 @@ VALID = {
 }
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     name=st.sampled_from(sorted(VALID)),
     seed=st.integers(0, 2**32),
@@ -262,7 +262,7 @@ def test_any_damage_gives_a_picture_or_a_code(name, seed, changes, within, cut):
     assert_sound(sanitise(bytes(content), LIMITS))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.sampled_from([b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"II*\0", b"RIFF", b"BM"]), st.binary())
 def test_any_bytes_give_a_code(signature, tail):
     photo = sanitise(signature + tail, LIMITS)

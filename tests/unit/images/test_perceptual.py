@@ -44,7 +44,7 @@ def test_distance_counts_all_64_bits(first, second, distance):
     assert hamming_distance(first, second) == distance
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(
     centres=st.lists(SIGNED, min_size=0, max_size=6),
     flips=st.lists(st.lists(st.integers(0, 63), max_size=12), max_size=30),

@@ -168,6 +168,8 @@ def _commit(context: JobContext, rows: "DataFrame", counts: Counts) -> Counts:
     lakehouse = context.lakehouse
     marked = rows.withColumns({"ingested_at": F.lit(context.clock()), "run_id": F.lit(context.run_id)})
     with stage(lakehouse, marked, context.run_id) as wave:
+        if wave.rows == 0:
+            return counts
         append_once(lakehouse, wave.frame.where("fresh"), PHOTOS.name)
         files = wave.frame.withColumns(
             {"modification_time": F.timestamp_micros("micros"), "first_seen": F.col("ingested_at")}

@@ -21,8 +21,7 @@ def spark() -> Iterator[object]:
     """The one session of the run: two threads, up to four attempts a task, small shuffles."""
     from jobs.runtime.session import spark_session
 
-    # As in conf/demo.yaml: for a handful of rows, compiling a query takes longer than running it.
-    interpreted = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
+    interpreted = load_settings("demo").spark.config  # a handful of rows, as in the demo
     session = spark_session(
         SparkSettings(master="local[2,4]", shuffle_partitions=2, driver_memory="1g", config=interpreted)
     )

@@ -7,7 +7,6 @@ little more than its captions, and each caption is told apart from a thousand ph
 from __future__ import annotations
 
 import logging
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,13 +19,13 @@ from jobs.demo.captions import all_facts
 from jobs.demo.corpus import CAPTIONS_EACH, Language, as_input, augment
 from jobs.demo.dataset import Photos
 from jobs.demo.scene import DAMAGE_KINDS, PARTS, SEVERITIES
+from jobs.demo.schedule import learning_rate
 from jobs.demo.zero_shot_rule import facet_logits
 
 LOGGER = logging.getLogger(__name__)
 PHOTOS_A_STEP = 768
 CAPTIONS_A_STEP = 128
 PEAK_RATE = 2e-3
-WARM_UP = 100
 LOG_EVERY = 200
 # Each facet's classes and the weight of its loss; what a photo is searched for most is its damage.
 FACETS = (("damage", DAMAGE_KINDS, 3.0), ("severity", SEVERITIES, 0.7), ("part", PARTS, 0.7))
@@ -66,7 +65,7 @@ def train_language(model: CLIPModel, sights: Sights, language: Language, *, seed
     optimiser = torch.optim.AdamW(parameters, lr=0.0, weight_decay=0.02, betas=(0.9, 0.98))
     order, running = np.random.default_rng((seed, 3)), dict[str, float]()
     for step in range(steps):
-        rate = PEAK_RATE * min(1.0, (step + 1) / WARM_UP) * (0.5 * (1 + math.cos(math.pi * step / steps)) + 0.005)
+        rate = learning_rate(PEAK_RATE, step, step / steps)
         for group in optimiser.param_groups:
             group["lr"] = rate
         parts = _losses(model, sights, language, order)

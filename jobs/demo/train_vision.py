@@ -7,7 +7,6 @@ heads, thrown away at the end, teach the tower to see before it learns what peop
 from __future__ import annotations
 
 import logging
-import math
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -26,11 +25,11 @@ from jobs.demo.corpus import as_input, augment
 from jobs.demo.dataset import Photos
 from jobs.demo.initial_weights import PHOTOS_SAMPLED, initialise
 from jobs.demo.scene import DAMAGE_KINDS
+from jobs.demo.schedule import learning_rate
 
 LOGGER = logging.getLogger(__name__)
 PHOTOS_A_STEP = 64
 PEAK_RATE = 5e-3
-WARM_UP = 100
 LOG_EVERY = 200
 
 
@@ -101,7 +100,7 @@ def _learn(rank: int, lesson: Lesson, model: CLIPModel) -> None:
     while share < 1:
         share.fill_(min(1.0, (time.monotonic() - started) / (lesson.minutes * 60)))
         distributed.all_reduce(share, op=distributed.ReduceOp.MAX)
-        rate = PEAK_RATE * min(1.0, (step + 1) / WARM_UP) * (0.5 * (1 + math.cos(math.pi * float(share))) + 0.005)
+        rate = learning_rate(PEAK_RATE, step, float(share))
         chosen = torch.from_numpy(order.choice(len(lesson.pixels), each, replace=False))
         patch_loss, fact_loss = _losses(seeing, lesson, chosen, weights, generator)
         for optimiser in optimisers:
@@ -143,15 +142,15 @@ def _losses(
 
 def _optimisers(seeing: Seeing) -> list[torch.optim.Optimizer]:
     """Muon (Jordan et al. 2024) for the matrices inside the tower, AdamW for everything else."""
-    inner = {
-        name: parameter
+    inner = [
+        parameter
         for name, parameter in seeing.tower.named_parameters()
         if parameter.ndim == 2 and "embedding" not in name
-    }
-    taken = {id(parameter) for parameter in inner.values()}
+    ]
+    taken = {id(parameter) for parameter in inner}
     others = [parameter for parameter in seeing.parameters() if id(parameter) not in taken]
     return [
-        torch.optim.Muon(list(inner.values()), lr=0.0, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.Muon(inner, lr=0.0, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
         torch.optim.AdamW(others, lr=0.0, weight_decay=0.01, betas=(0.9, 0.98)),
     ]
 

@@ -15,8 +15,6 @@ from jobs.lakehouse.tables import Lakehouse
 from jobs.runtime.settings import TableSettings
 from tests.end_to_end.conftest import ROOT, place
 
-pytestmark = pytest.mark.timeout(900)  # each test starts several processes, each with a JVM of its own
-
 
 def test_the_flow_ends_in_a_page_and_every_row_is_accounted_for(finished):
     assert finished.report["status"] == "done"

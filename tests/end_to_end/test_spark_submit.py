@@ -21,7 +21,6 @@ from jobs.runtime.settings import SparkSettings
 from tests.end_to_end.conftest import ROOT, place
 
 HOME = Path(pyspark.__file__).parent
-pytestmark = pytest.mark.timeout(900)  # a cluster of five JVMs
 
 
 @pytest.fixture(scope="module")

@@ -12,4 +12,11 @@ def model_reference(settings: ModelSettings) -> "ModelReference":
     """The model as a picklable reference. A hub token stays in the environment and is not part of it."""
     from udfs.encoders import ModelReference
 
-    return ModelReference(name=settings.name, revision=settings.revision, device=settings.device, dtype=settings.dtype)
+    return ModelReference(
+        name=settings.name,
+        revision=settings.revision,
+        device=settings.device,
+        dtype=settings.dtype,
+        scaled_decoding=settings.scaled_decoding,
+        compiled=settings.compiled,
+    )

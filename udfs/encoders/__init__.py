@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 from udfs.encoders.model_key import ModelDescription, describe_model, model_key
-from udfs.encoders.reference import ModelReference, settled
+from udfs.encoders.precision import settled
+from udfs.encoders.reference import ModelReference
 
 if TYPE_CHECKING:
     from udfs.encoders.protocol import Encoder

@@ -2,13 +2,15 @@
 features."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from udfs.encoders.convolutions import ease_convolutions
+from udfs.encoders.families import Family
 from udfs.errors import ModelError
 
 if TYPE_CHECKING:
@@ -38,9 +40,10 @@ def quiet() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def network(directory: Path, name: str, *, dtype: str, device: str, pooling: str) -> "PreTrainedModel":
-    """The model in evaluation mode on its device, every weight from safetensors, no code from the model's
-    files.
+def network(directory: Path, name: str, family: Family, *, dtype: str, device: str) -> "PreTrainedModel":
+    """The model in evaluation mode on its device, every weight from safetensors, no code from the model's files.
+
+    Convolutional networks come with their normalisation folded into the convolutions.
 
     Raises:
         ModelError: weights are missing, of other shapes, or do not load; or the device is not there.
@@ -48,12 +51,13 @@ def network(directory: Path, name: str, *, dtype: str, device: str, pooling: str
     import torch
     from transformers import AutoModel
 
-    target = torch_device(device)
+    target, precision = torch_device(device), getattr(torch, dtype)
     try:
         with quiet():
             model, loading = AutoModel.from_pretrained(
                 directory,
-                dtype=getattr(torch, dtype),
+                # Folding multiplies weights: in full precision, before they are rounded.
+                dtype=torch.float32 if family.convolutional else precision,
                 use_safetensors=True,
                 local_files_only=True,
                 trust_remote_code=False,
@@ -62,7 +66,7 @@ def network(directory: Path, name: str, *, dtype: str, device: str, pooling: str
     except (ValueError, OSError, RuntimeError, KeyError, ImportError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ModelError(f"model {name} does not load ({type(error).__name__}: {reason}).") from error
-    unused = _UNUSED if pooling == "pooler" else _UNUSED_WITHOUT_POOLER
+    unused = _UNUSED if family.pooling == "pooler" else _UNUSED_WITHOUT_POOLER
     missing = sorted(str(key) for key in loading["missing_keys"] if re.fullmatch(unused, str(key)) is None)
     if missing or loading["mismatched_keys"]:
         example = missing[0] if missing else str(next(iter(loading["mismatched_keys"])))
@@ -71,7 +75,41 @@ def network(directory: Path, name: str, *, dtype: str, device: str, pooling: str
             f"model {name}: {count} weights that config.json asks for are missing, such as {example}; they would be "
             f"random. Copy the model again."
         )
-    return model.to(target).eval()
+    model.eval()
+    if not family.convolutional:
+        return model.to(target)
+    ease_convolutions(model)
+    return model.to(target, precision, memory_format=torch.channels_last)
+
+
+def compiled(call: "Callable[..., torch.Tensor]", name: str, device: "torch.device") -> "Callable[..., torch.Tensor]":
+    """`call` through torch.compile, once per shape of its input; on a CPU with the weights as constants.
+
+    What it returns raises ModelError where the compiler fails, for want of a C++ compiler above all.
+    """
+    import torch
+
+    options: dict[str, Any] | None = {"freezing": True} if device.type == "cpu" else None
+    fast = torch.compile(call, dynamic=False, options=options)
+
+    def run(batch: "Mapping[str, torch.Tensor]") -> "torch.Tensor":
+        try:
+            result: torch.Tensor = fast(batch)
+        except torch._dynamo.exc.TorchDynamoException as error:
+            reason = str(error).strip().splitlines()[0]
+            raise ModelError(
+                f"model {name} cannot be compiled on this machine ({reason}); install a C++ compiler (on CUDA Triton), "
+                "or set model.compiled=false."
+            ) from error
+        return result
+
+    return run
+
+
+def resident_bytes(model: "PreTrainedModel") -> int:
+    """Bytes that the model's parameters and buffers take on its device."""
+    tensors = [*model.parameters(), *model.buffers()]
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
 def torch_device(device: str) -> "torch.device":

@@ -7,65 +7,34 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from udfs.encoders.checkpoint import network, quiet, unit_rows
+from udfs.encoders.checkpoint import quiet, unit_rows
 from udfs.encoders.families import FAMILIES
 from udfs.encoders.model_key import ModelDescription
-from udfs.encoders.preprocessing import Prepared, photo_processor, stacked
 from udfs.encoders.reference import ModelReference, model_directory
+from udfs.encoders.vision import VisionEncoder, tower_output
 from udfs.errors import ModelError
 
 if TYPE_CHECKING:
-    import torch
     from numpy.typing import NDArray
-    from PIL.Image import Image
     from transformers import PreTrainedTokenizerBase
-    from transformers.utils import ModelOutput
 
 
-class DualEncoder:
+class DualEncoder(VisionEncoder):
     """Photos and texts to vectors that can be compared with each other. Implements protocol.Encoder."""
 
     has_text = True
 
     def __init__(self, reference: ModelReference, description: ModelDescription) -> None:
+        super().__init__(reference, description)
         began = time.perf_counter()
-        directory = model_directory(reference)
         self._family = FAMILIES[description.family]
-        self._model = network(
-            directory,
-            reference.name,
-            dtype=reference.dtype,
-            device=reference.device,
-            pooling=description.pooling,
-        )
-        self._prepare = photo_processor(directory, reference.name)
-        self._tokenizer = _tokenizer(directory, reference.name)
+        self._tokenizer = _tokenizer(model_directory(reference), reference.name)
         # Tokenizers saved without a limit claim an astronomical one; the position table is the real limit.
         self._text_length = min(
             int(self._tokenizer.model_max_length), int(self._model.config.text_config.max_position_embeddings)
         )
-        self.model_key = description.model_key
-        self.dimension = description.dimension
-        self.logit_scale: float | None = float(self._model.logit_scale.detach().float().exp())
-        self.load_seconds = time.perf_counter() - began
-
-    def prepare(self, photo: "Image") -> Prepared:
-        """See protocol.Encoder.prepare."""
-        return self._prepare(photo)
-
-    def encode_prepared(self, photos: Sequence[Prepared]) -> "NDArray[np.float32]":
-        """See protocol.Encoder.encode_prepared."""
-        import torch
-
-        if not photos:
-            return np.empty((0, self.dimension), np.float32)
-        with torch.inference_mode():
-            batch = stacked(photos, self._model.device, self._model.dtype)
-            return unit_rows(_features(self._model.get_image_features(**batch)), self.dimension)
-
-    def encode_photos(self, photos: "Sequence[Image]") -> "NDArray[np.float32]":
-        """See protocol.Encoder.encode_photos."""
-        return self.encode_prepared([self.prepare(photo) for photo in photos])
+        self.logit_scale = float(self._model.logit_scale.detach().float().exp())
+        self.load_seconds += time.perf_counter() - began
 
     def encode_texts(self, texts: Sequence[str]) -> "NDArray[np.float32]":
         """See protocol.Encoder.encode_texts."""
@@ -81,14 +50,8 @@ class DualEncoder:
             return_tensors="pt",
         )
         with torch.inference_mode():
-            batch = {name: tensor.to(self._model.device) for name, tensor in tokens.items()}
-            return unit_rows(_features(self._model.get_text_features(**batch)), self.dimension)
-
-
-def _features(output: "torch.Tensor | ModelOutput") -> "torch.Tensor":
-    # transformers 4 returned the tensor itself; 5 returns an output object that holds it as pooler_output.
-    features: torch.Tensor = getattr(output, "pooler_output", output)
-    return features
+            batch = {name: tensor.to(self.device) for name, tensor in tokens.items()}
+            return unit_rows(tower_output(self._model.get_text_features(**batch)), self.dimension)
 
 
 def _tokenizer(directory: Path, name: str) -> "PreTrainedTokenizerBase":

@@ -12,15 +12,16 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from udfs.encoders.families import FAMILIES, Family
-from udfs.encoders.reference import ModelReference, model_directory, settled, weight_files
+from udfs.encoders.families import Family, known_family
+from udfs.encoders.precision import settled
+from udfs.encoders.reference import ModelReference, model_config, model_directory, read_json, weight_files
 from udfs.errors import ModelError
 
-PREPROCESSING = "transformers-pil"
-"""How pixels are made; to be changed together with udfs/encoders/preprocessing.py, as vectors change with
-it."""
+PREPROCESSING = "libjpeg-turbo, torch uint8 antialias, else transformers-pil"
+"""How pixels are made; to be changed together with udfs/images/frames.py and udfs/encoders/pixels.py, as vectors
+change with them."""
 
-_KEY_FORMAT = 1
+_KEY_FORMAT = 2
 _IRRELEVANT_CONFIG = {
     "_name_or_path", "_commit_hash", "name_or_path", "architectures", "transformers_version", "torch_dtype",
     "dtype", "id2label", "label2id", "num_labels", "problem_type", "processor_class", "auto_map",
@@ -61,15 +62,16 @@ def describe_model(reference: ModelReference) -> ModelDescription:
     reference = settled(reference)
     directory = model_directory(reference)
     weights = weight_files(directory, reference.name)
-    config = _config(directory, reference.name)
+    config = model_config(directory, reference.name)
     family_name = str(config.get("model_type"))
-    family = _family(family_name, reference.name)
+    family = known_family(family_name, reference.name)
     dimension = _dimension(weights, family, reference.name)
     parts: dict[str, Any] = {
         "format": _KEY_FORMAT,
         "weights": [_file_digest(path) for path in weights],
         "config": _relevant(config),
         "preprocessing": [PREPROCESSING, preprocessing_config(directory, reference.name)],
+        "scaled_decoding": reference.scaled_decoding,
         "tokenizer": _tokenizer(directory, reference.name) if family.has_text else None,
         "text": [family.pad_text_to_maximum, family.lowercase_text],
         "pooling": family.pooling,
@@ -80,21 +82,6 @@ def describe_model(reference: ModelReference) -> ModelDescription:
     canonical = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     key = hashlib.sha256(canonical.encode()).hexdigest()[:16]
     return ModelDescription(key, dimension, family.has_text, family_name, family.pooling, reference.dtype)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file.
-
-    Raises:
-        ModelError: the file does not hold one.
-    """
-    try:
-        value = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path}: not readable as JSON ({error}); copy the model again.") from error
-    if not isinstance(value, dict):
-        raise ModelError(f"{path}: holds no JSON object; copy the model again.")
-    return value
 
 
 def preprocessing_config(directory: Path, name: str) -> dict[str, Any]:
@@ -121,19 +108,6 @@ def preprocessing_config(directory: Path, name: str) -> dict[str, Any]:
         # Backends of one and the same processor: which of them is used is decided here, not in the file.
         values["image_processor_type"] = re.sub(r"(Fast|Pil)$", "", values["image_processor_type"])
     return values
-
-
-def _config(directory: Path, name: str) -> dict[str, Any]:
-    path = directory / "config.json"
-    if not path.is_file():
-        raise ModelError(f"model {name} has no config.json; copy the model again.")
-    return read_json(path)
-
-
-def _family(family: str, name: str) -> Family:
-    if family not in FAMILIES:
-        raise ModelError(f"model {name} is of the family {family}, which is not known here; use {', '.join(FAMILIES)}.")
-    return FAMILIES[family]
 
 
 def _relevant(value: dict[str, Any]) -> dict[str, Any]:

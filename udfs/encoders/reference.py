@@ -2,20 +2,20 @@
 hub."""
 
 import hashlib
+import json
 import os
 import re
 import shutil
-import sys
 import tempfile
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from udfs.errors import ModelError
 
-DTYPES = ("float32", "bfloat16", "float16")
 _BUNDLED = "bundled:"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
@@ -29,32 +29,17 @@ class ModelReference:
 
     `name` is `bundled:NAME` (conf/models/NAME of this distribution), a local directory, or a hub name
     `organisation/model`, which needs `revision`, the commit to use. `device` is auto, cpu, mps, cuda or
-    cuda:N; `dtype` is auto, float32, bfloat16 or float16. The hub's token stays in the environment
-    (HF_TOKEN).
+    cuda:N; `dtype` is auto, float32, bfloat16 or float16. `scaled_decoding` lets libjpeg shrink photos while it
+    decodes them, which changes vectors a little and is part of the model_key; `compiled` runs the photo network through
+    torch.compile, which changes none. The hub's token stays in the environment (HF_TOKEN).
     """
 
     name: str
     revision: str | None = None
     device: str = "auto"
     dtype: str = "auto"
-
-
-def settled(reference: ModelReference) -> ModelReference:
-    """The reference with its dtype decided, as it has to be before it is shipped to executors.
-
-    dtype is part of model_key, so the driver decides it once for everyone: auto means bfloat16 where the
-    driver is told to use, or itself has, a CUDA device, and float32 otherwise. On a cluster whose driver has
-    no GPU but whose executors do, set model.device=cuda (or the dtype itself).
-
-    Raises:
-        ModelError: the dtype is none of those known.
-    """
-    if reference.dtype == "auto":
-        cuda = reference.device.startswith("cuda") or (reference.device == "auto" and _cuda_present())
-        return replace(reference, dtype="bfloat16" if cuda else "float32")
-    if reference.dtype not in DTYPES:
-        raise ModelError(f"model dtype {reference.dtype} is not known; use auto, {', '.join(DTYPES)}.")
-    return reference
+    scaled_decoding: bool = True
+    compiled: bool = False
 
 
 def model_directory(reference: ModelReference) -> Path:
@@ -99,8 +84,6 @@ def weight_files(directory: Path, name: str) -> tuple[Path, ...]:
         return (single,)
     index = directory / "model.safetensors.index.json"
     if index.is_file():
-        from udfs.encoders.model_key import read_json
-
         shards = sorted(set(read_json(index).get("weight_map", {}).values()))
         for shard in shards:
             if Path(shard).name != shard or not (directory / shard).is_file():
@@ -116,13 +99,31 @@ def weight_files(directory: Path, name: str) -> tuple[Path, ...]:
     raise ModelError(f"model {name} has no weights: {directory} holds no model.safetensors.")
 
 
-def _cuda_present() -> bool:
-    # Importing torch takes seconds; a Linux machine without NVIDIA's control device has no CUDA device.
-    if "torch" not in sys.modules and sys.platform == "linux" and not Path("/dev/nvidiactl").exists():
-        return False
-    import torch
+def model_config(directory: Path, name: str) -> dict[str, Any]:
+    """The model's config.json.
 
-    return torch.cuda.is_available()
+    Raises:
+        ModelError: it is missing or damaged.
+    """
+    path = directory / "config.json"
+    if not path.is_file():
+        raise ModelError(f"model {name} has no config.json; copy the model again.")
+    return read_json(path)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file.
+
+    Raises:
+        ModelError: the file does not hold one.
+    """
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path}: not readable as JSON ({error}); copy the model again.") from error
+    if not isinstance(value, dict):
+        raise ModelError(f"{path}: holds no JSON object; copy the model again.")
+    return value
 
 
 @cache

@@ -1,15 +1,15 @@
-"""One tower: ViT, DINO, MobileNet, ConvNeXt and their kin. Photos are compared with photos; texts are
-refused."""
+"""The tower that every model has: photos to vectors. ViT, DINO, MobileNet, ConvNeXt and their kin have no other."""
 
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NoReturn
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from udfs.encoders.checkpoint import network, unit_rows
+from udfs.encoders.checkpoint import compiled, network, resident_bytes, unit_rows
+from udfs.encoders.families import FAMILIES
 from udfs.encoders.model_key import ModelDescription
-from udfs.encoders.preprocessing import Prepared, photo_processor, stacked
+from udfs.encoders.pixels import photo_pixels
 from udfs.encoders.reference import ModelReference, model_directory
 from udfs.errors import ModelError
 
@@ -17,52 +17,50 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
     from PIL.Image import Image
+    from transformers import PreTrainedModel
     from transformers.utils import ModelOutput
+
+    Features = Callable[[Mapping[str, torch.Tensor]], torch.Tensor]
 
 
 class VisionEncoder:
-    """Photos to vectors, pooled as the family is trained (see families.Family). Implements
-    protocol.Encoder."""
+    """Photos to vectors, pooled as the family is trained (see families.Family). Implements protocol.Encoder."""
 
     has_text = False
-    logit_scale: float | None = None
 
     def __init__(self, reference: ModelReference, description: ModelDescription) -> None:
         began = time.perf_counter()
         directory = model_directory(reference)
+        family = FAMILIES[description.family]
         self._name = reference.name
-        self._pooling = description.pooling
-        self._model = network(
-            directory,
-            reference.name,
-            dtype=reference.dtype,
-            device=reference.device,
-            pooling=description.pooling,
-        )
-        self._prepare = photo_processor(directory, reference.name)
+        self._model = network(directory, reference.name, family, dtype=description.dtype, device=reference.device)
+        self.device = self._model.device
+        self.dtype = self._model.dtype
+        features = _photo_features(self._model, description.pooling)
+        self._features = compiled(features, reference.name, self.device) if reference.compiled else features
+        self.pixels = photo_pixels(directory, reference.name, scaled=reference.scaled_decoding)
         self.model_key = description.model_key
         self.dimension = description.dimension
+        self.logit_scale: float | None = None
+        self.portion = family.portion
+        self.resident_bytes = resident_bytes(self._model)
         self.load_seconds = time.perf_counter() - began
 
-    def prepare(self, photo: "Image") -> Prepared:
-        """See protocol.Encoder.prepare."""
-        return self._prepare(photo)
-
-    def encode_prepared(self, photos: Sequence[Prepared]) -> "NDArray[np.float32]":
-        """See protocol.Encoder.encode_prepared."""
+    def features(self, batch: "Mapping[str, torch.Tensor]") -> "torch.Tensor":
+        """See protocol.Encoder.features."""
         import torch
 
-        if not photos:
-            return np.empty((0, self.dimension), np.float32)
         with torch.inference_mode():
-            output = self._model(**stacked(photos, self._model.device, self._model.dtype))
-            return unit_rows(pooled(output, self._pooling), self.dimension)
+            return self._features(batch)
 
     def encode_photos(self, photos: "Sequence[Image]") -> "NDArray[np.float32]":
         """See protocol.Encoder.encode_photos."""
-        return self.encode_prepared([self.prepare(photo) for photo in photos])
+        if not photos:
+            return np.empty((0, self.dimension), np.float32)
+        prepared = [self.pixels.prepare(np.array(photo.convert("RGB"))) for photo in photos]
+        return unit_rows(self.features(self.pixels.batch(prepared, self.device, self.dtype)), self.dimension)
 
-    def encode_texts(self, texts: Sequence[str]) -> NoReturn:  # noqa: ARG002 - the protocol's signature
+    def encode_texts(self, texts: Sequence[str]) -> "NDArray[np.float32]":  # noqa: ARG002 - the protocol's signature
         """Refuse: there is no text tower."""
         raise no_text(self._name)
 
@@ -85,3 +83,18 @@ def pooled(output: "ModelOutput", pooling: str) -> "torch.Tensor":
     else:
         features = output.last_hidden_state.mean(1)
     return features
+
+
+def tower_output(output: "torch.Tensor | ModelOutput") -> "torch.Tensor":
+    """The features [n, dimension] of one of two towers.
+
+    transformers 4 returned the tensor itself; 5 returns an output object that holds it as pooler_output.
+    """
+    features: torch.Tensor = getattr(output, "pooler_output", output)
+    return features
+
+
+def _photo_features(model: "PreTrainedModel", pooling: str) -> "Features":
+    if pooling == "features":
+        return lambda batch: tower_output(model.get_image_features(**batch))
+    return lambda batch: pooled(model(**batch), pooling)

@@ -1,12 +1,15 @@
 """Vectors are what the model's own code gives, of unit length, the same whatever the batch."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from tests import models
+from tests.models import change_json
 from udfs.encoders import ModelReference, describe_model, load_encoder
 from udfs.encoders.families import FAMILIES
 from udfs.errors import ModelError
@@ -57,7 +60,7 @@ def test_every_family_gives_unit_vectors_of_its_dimension(built, family):
 
 @pytest.mark.parametrize("family", [*DUAL, *VISION])
 def test_batches_and_repetition_change_nothing(built, family):
-    encoder = load_encoder(ModelReference(str(built(family))))
+    encoder = load_encoder(ModelReference(str(built(family)), dtype="float32"))
     whole = encoder.encode_photos(photos())
     np.testing.assert_array_equal(encoder.encode_photos(photos()), whole)
     alone = np.concatenate([encoder.encode_photos([photo]) for photo in photos()])
@@ -77,7 +80,7 @@ def test_dual_encoders_agree_with_transformers(built, family):
     from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
 
     folder = built(family)
-    encoder = load_encoder(ModelReference(str(folder)))
+    encoder = load_encoder(ModelReference(str(folder), dtype="float32"))
     model = AutoModel.from_pretrained(folder).eval()
     pixels = AutoImageProcessor.from_pretrained(folder)(images=photos(), return_tensors="pt")
     padding = {"padding": True} if family == "clip" else {"padding": "max_length", "max_length": 64}
@@ -100,7 +103,31 @@ def test_vision_encoders_agree_with_transformers(built, family):
     with torch.no_grad():
         output = model(**pixels)
     expected = output.pooler_output if family == "mobilenet_v1" else output.last_hidden_state[:, 0]
-    assert_same_direction(load_encoder(ModelReference(str(folder))).encode_photos(photos()), expected.numpy())
+    encoder = load_encoder(ModelReference(str(folder), dtype="float32"))
+    assert_same_direction(encoder.encode_photos(photos()), expected.numpy())
+
+
+@pytest.mark.parametrize("family", ["mobilenet_v1", "mobilenet_v2", "resnet"])
+@pytest.mark.parametrize("side", [32, 33])
+def test_folded_normalisation_changes_no_vector(built, tmp_path, family, side):
+    import torch
+    from transformers import AutoImageProcessor, AutoModel
+
+    folder = Path(shutil.copytree(built(family), tmp_path / "trained"))
+    change_json(folder / "preprocessor_config.json", size={"height": side, "width": side})
+    random = torch.Generator().manual_seed(2)
+    weights = load_file(folder / "model.safetensors")
+    for name, tensor in weights.items():
+        if name.endswith("running_mean") or "normalization.bias" in name:
+            tensor.normal_(0, 0.2, generator=random)
+        if name.endswith("running_var") or "normalization.weight" in name:
+            tensor.uniform_(0.5, 2, generator=random)
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    pixels = dict(AutoImageProcessor.from_pretrained(folder)(images=photos(), return_tensors="pt"))
+    with torch.no_grad():
+        expected = AutoModel.from_pretrained(folder).eval()(**pixels).pooler_output.flatten(1)
+    got = load_encoder(ModelReference(str(folder), dtype="float32")).features(pixels)
+    assert torch.nn.functional.cosine_similarity(got, expected).min() > 0.9999
 
 
 def assert_same_direction(vectors: np.ndarray, others: np.ndarray) -> None:
@@ -129,10 +156,42 @@ def test_case_makes_no_difference_to_siglip(built):
 
 def test_lower_precision_points_the_same_way(built):
     folder = str(built("vit"))
-    full = load_encoder(ModelReference(folder)).encode_photos(photos())
+    full = load_encoder(ModelReference(folder, dtype="float32")).encode_photos(photos())
     half = load_encoder(ModelReference(folder, dtype="bfloat16")).encode_photos(photos())
     assert half.dtype == np.float32
     assert (full * half).sum(axis=1).min() > 0.99
+
+
+def test_an_encoder_says_what_it_takes(built):
+    full = load_encoder(ModelReference(str(built("clip")), device="cpu", dtype="float32"))
+    half = load_encoder(ModelReference(str(built("clip")), device="cpu", dtype="bfloat16"))
+    assert (full.device.type, str(full.dtype), str(half.dtype)) == ("cpu", "torch.float32", "torch.bfloat16")
+    weights = sum(tensor.nbytes for tensor in load_file(built("clip") / "model.safetensors").values())
+    assert full.resident_bytes == pytest.approx(weights, rel=0.02)
+    assert half.resident_bytes == pytest.approx(weights / 2, rel=0.02)
+    assert full.portion >= 1
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")  # of its own parts, as it loads the compiler
+def test_a_compiled_network_gives_the_same_vectors(built):
+    folder = str(built("mobilenet_v1"))
+    plain = load_encoder(ModelReference(folder, device="cpu"))
+    compiled = load_encoder(ModelReference(folder, device="cpu", compiled=True))
+    assert compiled.model_key == plain.model_key
+    np.testing.assert_allclose(compiled.encode_photos(photos()), plain.encode_photos(photos()), atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")  # of its own parts, as it loads the compiler
+def test_a_network_that_cannot_be_compiled_says_why_in_one_line(built, monkeypatch):
+    import torch._inductor.config
+
+    monkeypatch.setattr(torch._inductor.config.cpp, "cxx", ("no-such-compiler",))
+    monkeypatch.setattr(torch._inductor.config, "fx_graph_cache", False)
+    encoder = load_encoder(ModelReference(str(built("vit")), device="cpu", compiled=True))
+    with pytest.raises(ModelError, match=r"cannot be compiled .* set model\.compiled=false") as caught:
+        encoder.encode_photos(photos())
+    assert "\n" not in str(caught.value)
 
 
 def test_texts_for_a_vision_only_model_are_refused_clearly(built):
@@ -143,8 +202,6 @@ def test_texts_for_a_vision_only_model_are_refused_clearly(built):
 
 
 def test_a_tokenizer_that_is_missing_is_said(built, tmp_path):
-    import shutil
-
     copy = Path(shutil.copytree(built("clip"), tmp_path / "copy"))
     (copy / "tokenizer.json").unlink()
     with pytest.raises(ModelError, match="has no tokenizer"):

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from tests.models import build_clip, build_vit, change_json
-from udfs.encoders import ModelReference, describe_model, model_key
+from tests.models import build_clip, build_mobilenet_v1, build_vit, change_json
+from udfs.encoders import ModelReference, describe_model, model_key, settled
 from udfs.errors import ModelError
 
 
@@ -23,7 +23,7 @@ def copy(clip, tmp_path) -> Path:
     return Path(shutil.copytree(clip, tmp_path / "renamed"))
 
 
-def key(folder: Path, **options: str) -> str:
+def key(folder: Path, **options: str | bool) -> str:
     return model_key(ModelReference(str(folder), **options))
 
 
@@ -63,8 +63,25 @@ def test_one_changed_value_changes_the_key(clip, copy, file, change):
 
 
 def test_the_dtype_in_use_is_in_the_key(clip):
-    assert key(clip, device="cpu") == key(clip, dtype="float32")
     assert key(clip, device="cuda") == key(clip, dtype="bfloat16") != key(clip, dtype="float32")
+
+
+def test_auto_takes_what_the_hardware_has_and_the_family_bears(clip, tmp_path):
+    mobilenet = build_mobilenet_v1(tmp_path / "mobilenet")
+
+    def dtype(folder: Path, device: str) -> str:
+        return settled(ModelReference(str(folder), device=device)).dtype
+
+    assert (dtype(clip, "cuda"), dtype(mobilenet, "cuda:1")) == ("bfloat16", "float16")
+    assert dtype(mobilenet, "cpu") == dtype(mobilenet, "mps") == dtype(clip, "mps") == "float32"
+    flags = Path("/proc/cpuinfo").read_text() if sys.platform == "linux" else ""
+    has_bfloat16 = "avx512_bf16" in flags or "amx_bf16" in flags
+    assert dtype(clip, "cpu") == ("bfloat16" if has_bfloat16 else "float32")
+
+
+def test_how_photos_are_decoded_is_in_the_key_and_how_the_network_runs_is_not(clip):
+    assert key(clip, scaled_decoding=False) != key(clip)
+    assert key(clip, compiled=True) == key(clip)
 
 
 def test_preprocessing_is_found_where_newer_processors_keep_it(clip, copy):

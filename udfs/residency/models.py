@@ -1,93 +1,103 @@
-"""One resident model per Python worker process: loaded at its first photo, kept until the worker ends.
+"""The models of one process: loaded at their first use, kept until others need the room."""
 
-Spark keeps its Python workers between tasks (spark.python.worker.reuse), so a model loads once per worker,
-not once per task or batch. Worker processes on CPU share the machine's cores: each uses as many threads as
-Spark gives its task (OMP_NUM_THREADS where set, as Spark does, else the task's cpus); outside a task torch's
-own default stays.
-"""
-
-import os
-import sys
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from udfs.encoders import ModelReference, load_encoder, settled
+from udfs.engines import engine_for
+from udfs.forward import free_memory, is_out_of_memory
 
 if TYPE_CHECKING:
-    from pyspark import TaskContext
-
     from udfs.encoders.protocol import Encoder
+    from udfs.engines.protocol import Engine
 
 CAPACITY = 2
 """Models kept per process: one in use, and one to compare it with. The one unused longest goes first."""
 
 
 @dataclass
-class _Residents:
-    process: int = field(default_factory=os.getpid)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    encoders: "OrderedDict[ModelReference, Encoder]" = field(default_factory=OrderedDict)
-    loads: int = 0
+class _Resident:
+    engine: "Engine"
+    users: int = 0
 
 
-_residents = _Residents()
+class Residents:
+    """The process's models, each with its engine. Safe to use from several threads; a model loads once for all."""
 
+    def __init__(self, workers: int, load: "Callable[[ModelReference], Encoder]" = load_encoder) -> None:
+        """`workers`: threads that decode, and on the CPU run the model; one per core."""
+        self.loads = 0
+        self.resident_bytes = 0  # read without the lock, which is held while a model loads
+        self._load = load
+        self._workers = workers
+        self._cores = ThreadPoolExecutor(workers, thread_name_prefix="core")
+        self._lock = threading.Lock()
+        self._residents: OrderedDict[tuple[ModelReference, int | None], _Resident] = OrderedDict()
 
-def resident_encoder(reference: ModelReference) -> "Encoder":
-    """This process's encoder for the reference, loaded now if it is not there yet.
+    @contextmanager
+    def engine(self, reference: ModelReference, batch_size: int | None = None) -> "Iterator[Engine]":
+        """The engine of a model, loaded now if it is not there yet; it is not evicted while inside.
 
-    Raises:
-        ModelError: the model cannot be loaded; the next call tries again.
-    """
-    residents = _current()
-    wanted = _placed(settled(reference))
-    with residents.lock:
-        if wanted in residents.encoders:
-            residents.encoders.move_to_end(wanted)
-            return residents.encoders[wanted]
-        while len(residents.encoders) >= CAPACITY:
-            residents.encoders.popitem(last=False)
-        _limit_threads()
-        encoder = load_encoder(wanted)
-        residents.encoders[wanted] = encoder
-        residents.loads += 1
-        return encoder
+        Raises:
+            ModelError: the model cannot be loaded; the next call tries again.
+        """
+        key = (settled(reference), batch_size)
+        with self._lock:
+            if key not in self._residents:
+                self._make_room()
+                encoder = self._encoder(key[0])
+                engine = engine_for(encoder, self._cores, self._workers, batch_size, static=reference.compiled)
+                self._residents[key] = _Resident(engine)
+                self._count_bytes()
+            resident = self._residents[key]
+            self._residents.move_to_end(key)
+            resident.users += 1
+        try:
+            yield resident.engine
+        finally:
+            with self._lock:
+                resident.users -= 1
 
+    def close(self) -> None:
+        """Finish what was submitted, and let go of everything."""
+        with self._lock:
+            while self._residents:
+                self._residents.popitem()[1].engine.close()
+        self._cores.shutdown(wait=True)
 
-def load_count() -> int:
-    """How many models this process has loaded; in a worker of a healthy run, one."""
-    return _current().loads
+    def _encoder(self, reference: ModelReference) -> "Encoder":
+        for (other, _), resident in self._residents.items():
+            if other == reference:  # the same model with another batch size: the weights are there already
+                return resident.engine.encoder
+        while True:
+            try:
+                encoder = self._load(reference)
+            except Exception as error:
+                if not is_out_of_memory(error) or not self._evict_unused():
+                    raise
+            else:
+                self.loads += 1
+                return encoder
 
+    def _make_room(self) -> None:
+        while len(self._residents) >= CAPACITY and self._evict_unused():
+            pass
 
-def _current() -> _Residents:
-    # A forked child inherits its parent's dictionary and, held by a thread that it lacks, perhaps its lock.
-    global _residents  # noqa: PLW0603
-    if _residents.process != os.getpid():
-        _residents = _Residents()
-    return _residents
+    def _evict_unused(self) -> bool:
+        """Let the model go that nobody has used for the longest time; tells whether there was one."""
+        unused = next((key for key, resident in self._residents.items() if not resident.users), None)
+        if unused is None:
+            return False
+        self._residents.pop(unused).engine.close()
+        self._count_bytes()
+        free_memory()
+        return True
 
-
-def _task() -> "TaskContext | None":
-    """The Spark task that this process is running, or None. Imports nothing: a worker has pyspark loaded."""
-    pyspark = sys.modules.get("pyspark.taskcontext")
-    return pyspark.TaskContext.get() if pyspark is not None else None
-
-
-def _placed(reference: ModelReference) -> ModelReference:
-    """Take the GPU that Spark's scheduler gave the task, where it gives out GPUs."""
-    task = _task()
-    if task is None or reference.device not in {"auto", "cuda"}:
-        return reference
-    given = task.resources().get("gpu")
-    return replace(reference, device=f"cuda:{given.addresses[0]}") if given else reference
-
-
-def _limit_threads() -> None:
-    task = _task()
-    if task is None:
-        return
-    import torch
-
-    torch.set_num_threads(max(1, int(os.environ.get("OMP_NUM_THREADS", "").split(",")[0] or task.cpus())))
+    def _count_bytes(self) -> None:
+        encoders = {id(resident.engine.encoder): resident.engine.encoder for resident in self._residents.values()}
+        self.resident_bytes = sum(encoder.resident_bytes for encoder in encoders.values())

@@ -1,12 +1,17 @@
 """Embed photos and narratives: bounded waves of what has no vector yet under the current model_key."""
 
 import sys
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from jobs.classify import head_for, head_identity, predictions_frame
+from jobs.embedding.pending import Pending, pending_entities
+from jobs.embedding.waves import plan_waves
+from jobs.embedding.work import Work
+from jobs.estimating.comparison import compare_with_estimate
 from jobs.lakehouse.contracts import DAMAGE_PREDICTIONS, EMBEDDINGS
 from jobs.lakehouse.locations import remove_abandoned
 from jobs.lakehouse.writes import append_once, delete_keys, stage
@@ -41,9 +46,9 @@ def run(context: JobContext) -> Report:
     if not context.dry_run:
         lakehouse.ensure("photos", "claims", "embeddings")
     versions_in = lakehouse.versions(*(table for table in ("photos", "claims") if lakehouse.exists(table)))
-    entities = _entities(context, model.model_key, has_text=model.has_text)
-    pending = {name: frame.count() for name, frame, _ in entities}
-    known = {name: total - pending[name] for name, _, total in entities}
+    entities = pending_entities(context, model.model_key, has_text=model.has_text)
+    pending = {rows.entity: rows.rows for rows in entities}
+    known = sum(rows.total - rows.rows for rows in entities)
     details: dict[str, Any] = {
         "model": settings.model.name,
         "model_key": model.model_key,
@@ -51,7 +56,7 @@ def run(context: JobContext) -> Report:
         "photos_embedded": 0,
         "narratives_embedded": 0,
     }
-    skipped = Counts(rows_in=sum(known.values()), skipped=sum(known.values()))
+    skipped = Counts(rows_in=known, skipped=known)
     if context.dry_run:
         waiting = sum(pending.values())
         counts = skipped + Counts(rows_in=waiting)
@@ -66,17 +71,19 @@ def run(context: JobContext) -> Report:
     with ThreadPoolExecutor(max_workers=1) as beside:
         head = beside.submit(head_for, context) if classifies else None
         progress = _Progress(context, reference, skipped, head)
-        for name, frame, _ in entities:
-            if pending[name]:
-                progress.embed(name, frame, pending[name])
+        for rows in entities:
+            progress.embed(rows)
     if model.has_text and settings.embed.narratives:
         details["narratives_replaced"] = _drop_stale_narratives(context)
     details |= {
         "photos_embedded": progress.embedded.get("photo", 0),
         "narratives_embedded": progress.embedded.get("narrative", 0),
         "classified_in_pass": progress.classified,
-        **progress.loading(),
+        **progress.work.as_details(),
     }
+    compared = compare_with_estimate(context, model.model_key, pending, progress.work.wall, progress.work.hosts)
+    if compared is not None:
+        details["estimate"] = compared
     status = "done" if sum(pending.values()) else "nothing_to_do"
     written = lakehouse.versions("embeddings")
     return Report(
@@ -88,43 +95,6 @@ def run(context: JobContext) -> Report:
         versions_out=written,
         details=details,
     )
-
-
-def _entities(context: JobContext, model_key: str, *, has_text: bool) -> list[tuple[str, "DataFrame", int]]:
-    """What may be embedded: entity, its pending rows (entity_id, content_hash, content), how many rows there are."""
-    from pyspark.sql import functions as F
-
-    lakehouse, settings = context.lakehouse, context.settings.embed
-    sources: list[tuple[str, DataFrame]] = []
-    if settings.photos and lakehouse.exists("photos"):
-        photos = lakehouse.read("photos").where(F.col("status") == Status.OK)
-        sources.append(
-            (
-                "photo",
-                photos.select(
-                    F.col("photo_id").alias("entity_id"),
-                    F.col("photo_id").alias("content_hash"),
-                    F.col("jpeg").alias("content"),
-                ),
-            )
-        )
-    if settings.narratives and has_text and lakehouse.exists("claims"):
-        claims = lakehouse.read("claims").where(F.length(F.trim("narrative")) > 0)
-        hashed = F.sha2(F.col("narrative"), 256).alias("content_hash")
-        sources.append(
-            (
-                "narrative",
-                claims.select(F.col("claim_id").alias("entity_id"), hashed, F.col("narrative").alias("content")),
-            )
-        )
-    if not lakehouse.exists("embeddings"):  # a dry run before the first one
-        return [(name, source, source.count()) for name, source in sources]
-    done = lakehouse.read("embeddings").where(F.col("model_key") == model_key)
-    entities = []
-    for name, source in sources:
-        keys = done.where(F.col("entity") == name).select("entity_id", "content_hash")
-        entities.append((name, source.join(keys, ["entity_id", "content_hash"], "left_anti"), source.count()))
-    return entities
 
 
 def _drop_stale_narratives(context: JobContext) -> int:
@@ -155,18 +125,19 @@ class _Progress:
     head: "Future[ZeroShotHead] | None"
     embedded: dict[str, int] = field(default_factory=dict)
     classified: int = 0
-    workers: dict[str, float] = field(default_factory=dict)
+    work: Work = field(default_factory=Work)
 
-    def embed(self, entity: str, pending: "DataFrame", total: int) -> None:
+    def embed(self, pending: Pending) -> None:
         """Embed all pending rows of one entity, a wave at a time; each wave is committed before the next begins."""
-        from pyspark.sql import functions as F
-
-        size = self.context.settings.embed.wave_photos
-        waves = -(-total // size)
-        self.context.progress.start(f"embed {entity}s", total)
-        for wave in range(waves):
-            portion = pending.where(F.pmod(F.xxhash64("entity_id"), F.lit(waves)) == wave) if waves > 1 else pending
-            self._wave(entity, portion)
+        waves = plan_waves(pending.arrivals, self.context.settings.embed.wave_photos)
+        if not waves:
+            return
+        self.context.progress.start(f"embed {pending.entity}s", pending.rows)
+        began = time.monotonic()
+        for wave in waves:
+            self._wave(pending.entity, pending.wave(wave))
+        self.work.waves += len(waves)
+        self.work.wall[pending.entity] = time.monotonic() - began
         self.context.progress.finish()
 
     def _wave(self, entity: str, portion: "DataFrame") -> None:
@@ -177,9 +148,11 @@ class _Progress:
         context, settings = self.context, self.context.settings
         make = embed_photo_batches if entity == "photo" else embed_text_batches
         named = "jpeg" if entity == "photo" else "text"
-        spread = portion.withColumnRenamed("content", named).repartition(settings.embed.partitions)
-        vectors = spread.select("entity_id", named).mapInArrow(
-            make(self.reference, settings.model.batch_size), EMBEDDING_SCHEMA
+        contents = portion.select("entity_id", F.col("content").alias(named))
+        if settings.embed.partitions is not None:
+            contents = contents.repartition(settings.embed.partitions)
+        vectors = contents.mapInArrow(
+            make(self.reference, settings.model.batch_size, cores=settings.model.cores), EMBEDDING_SCHEMA
         )
         rows = vectors.select(
             "*",
@@ -190,12 +163,14 @@ class _Progress:
         )
         if entity == "photo":
             rows = rows.withColumn("content_hash", F.col("entity_id"))
+        began = time.monotonic()
         with stage(context.lakehouse, rows, context.run_id) as wave:
+            self.work.seconds += time.monotonic() - began
             frame = wave.frame
             if entity == "narrative":
                 frame = frame.join(portion.select("entity_id", "content_hash"), "entity_id")
-            for row in frame.groupBy("worker").agg(F.max("load_seconds").alias("seconds")).collect():
-                self.workers[row["worker"]] = row["seconds"]
+            measured = frame.where(F.col("measures").isNotNull()).select("worker", "measures").collect()
+            self.work.add((row["worker"], row["measures"]) for row in measured)
             # Predictions first: a photo with a vector counts as done, so a run killed in between must find it undone.
             if entity == "photo" and self.head is not None:
                 self._classify(frame, self.head.result())
@@ -218,11 +193,6 @@ class _Progress:
         self.counts += Counts(rows, written, rows - written - failed, failed, by_code)
         self.embedded[entity] = self.embedded.get(entity, 0) + written
         self.context.progress.advance(rows, failed)
-
-    def loading(self) -> dict[str, Any]:
-        """How many worker processes took part, and how long the slowest of them took to load the model."""
-        slowest = max(self.workers.values(), default=0.0)
-        return {"workers": len(self.workers), "model_load_seconds": round(slowest, 3)}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -7,15 +7,18 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from jobs.runtime.layers import (
+    ENVIRONMENT_PREFIX,
+    environment_layer,
+    override_layer,
+    place_layer,
+    shipped_layer,
+)
 from udfs.errors import SettingsError
-
-PLACES = ("demo", "local", "databricks")
-ENVIRONMENT_PREFIX = "CLAIMLENS_"
 
 
 class Section(BaseModel):
@@ -110,9 +113,17 @@ class ModelSettings(Section):
     revision: str | None = Field(None, description="Commit of the hub model; required for hub models")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="auto takes a GPU where there is one")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
-        "auto", description="auto: bfloat16 on a GPU, float32 elsewhere; part of the model_key"
+        "auto",
+        description="auto: half precision where the hardware has it and the model bears it; part of the model_key",
     )
-    batch_size: int = Field(32, ge=1, description="Photos that go through the model together")
+    scaled_decoding: bool = Field(
+        True, description="Decode large photos at 1/2, 1/4 or 1/8 of their size; part of the model_key"
+    )
+    compiled: bool = Field(False, description="Run the photo network through torch.compile; needs a C++ compiler")
+    batch_size: int | None = Field(
+        None, ge=1, description="Photos that go through the model together; null: what suits the device"
+    )
+    cores: int | None = Field(None, ge=1, description="Cores for inference on an executor; null: all it may use")
 
 
 class EmbedSettings(Section):
@@ -122,7 +133,18 @@ class EmbedSettings(Section):
     narratives: bool = Field(True, description="Embed claim narratives, where the model has a text tower")
     classify: bool = Field(True, description="Classify new photos in the same pass, where the model has a text tower")
     wave_photos: int = Field(4096, ge=1, description="Photos inferred and committed together; a crash loses one wave")
-    partitions: int = Field(2, ge=1, description="Tasks per wave")
+    partitions: int | None = Field(
+        None, ge=1, description="Tasks per wave; null: as the files are split, which moves no photo"
+    )
+
+
+class EstimateSettings(Section):
+    """What an estimate times, and for whom it plans."""
+
+    sample_photos: int = Field(2048, ge=1, description="Photos that are timed at most, and narratives")
+    sample_seconds: float = Field(30, gt=0, description="Seconds after which a sample ends, warm-up not counted")
+    machines: int = Field(4, ge=1, description="Machines like this one in the cluster that is planned for")
+    price_per_hour: float | None = Field(None, ge=0, description="Price of one machine for an hour, in any currency")
 
 
 class ClassifySettings(Section):
@@ -210,6 +232,7 @@ class Settings(BaseSettings):
     ingest: IngestSettings = IngestSettings()
     model: ModelSettings = ModelSettings()
     embed: EmbedSettings = EmbedSettings()
+    estimate: EstimateSettings = EstimateSettings()
     classify: ClassifySettings = ClassifySettings()
     assess: AssessSettings = AssessSettings()
     index: IndexSettings = IndexSettings()
@@ -260,9 +283,9 @@ def load_settings(config: str | None = None, overrides: Sequence[str] = ()) -> S
         SettingsError: names the key, where it was set, and the nearest valid key.
     """
     place = config or os.environ.get(f"{ENVIRONMENT_PREFIX}PLACE") or "local"
-    layers = [_shipped_layer("base"), _place_layer(place)]
-    chosen = _override_layer(overrides)
-    environment = _environment_layer()
+    layers = [shipped_layer("base"), place_layer(place)]
+    chosen = override_layer(overrides)
+    environment = environment_layer()
     for name, values in [*layers, ("environment", environment), ("--set", chosen)]:
         _refuse_unknown(Settings, values, (), name)
 
@@ -289,74 +312,6 @@ def shipped_names(folder: str) -> list[str]:
     """Names (without .yaml) of what ships in conf/<folder>, for messages and listings."""
     entries = resources.files("conf").joinpath(folder).iterdir()
     return sorted(entry.name.removesuffix(".yaml") for entry in entries if entry.name.endswith(".yaml"))
-
-
-def _shipped_layer(name: str) -> tuple[str, dict[str, Any]]:
-    text = resources.files("conf").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
-    return f"conf/{name}.yaml", _parse(text, f"conf/{name}.yaml")
-
-
-def _place_layer(place: str) -> tuple[str, dict[str, Any]]:
-    if place in PLACES:
-        return _shipped_layer(place)
-    path = Path(place)
-    if path.suffix in {".yaml", ".yml"}:
-        if not path.is_file():
-            raise SettingsError(f"--config {place}: no such file; give one of {', '.join(PLACES)} or a YAML file.")
-        return str(path), _parse(path.read_text(encoding="utf-8"), str(path))
-    nearest = difflib.get_close_matches(place, PLACES, n=1)
-    hint = f"; did you mean {nearest[0]}?" if nearest else ""
-    raise SettingsError(f"--config {place}: not one of {', '.join(PLACES)} and not a .yaml file{hint}")
-
-
-def _parse(text: str, name: str) -> dict[str, Any]:
-    try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" line {mark.line + 1}" if mark else ""
-        raise SettingsError(f"{name}{line}: not valid YAML. Correct the file.") from None
-    if values is None:
-        return {}
-    if not isinstance(values, dict):
-        raise SettingsError(f"{name}: must hold a mapping of settings, not a {type(values).__name__}.")
-    return values
-
-
-def _override_layer(overrides: Sequence[str]) -> dict[str, Any]:
-    layer: dict[str, Any] = {}
-    for override in overrides:
-        key, separator, text = override.partition("=")
-        if not separator or not key.strip():
-            raise SettingsError(f"--set {override}: write it as a.b=c, for example --set model.batch_size=16")
-        try:
-            value = yaml.safe_load(text) if text else None
-        except yaml.YAMLError:
-            value = text
-        target = layer
-        *parents, last = key.strip().split(".")
-        for parent in parents:
-            target = target.setdefault(parent, {})
-            if not isinstance(target, dict):
-                raise SettingsError(f"--set {override}: {parent} was set to a value before; set one or the other.")
-        target[last] = value
-    return layer
-
-
-def _environment_layer() -> dict[str, Any]:
-    layer: dict[str, Any] = {}
-    for name, value in os.environ.items():
-        if not name.startswith(ENVIRONMENT_PREFIX) or name in _OTHER_VARIABLES:
-            continue
-        path = name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
-        target = layer
-        for part in path[:-1]:
-            target = target.setdefault(part, {})
-        target[path[-1]] = value
-    return layer
-
-
-_OTHER_VARIABLES = {f"{ENVIRONMENT_PREFIX}PLACE", f"{ENVIRONMENT_PREFIX}SHARED_DATA"}
 
 
 def _refuse_unknown(model: type[BaseModel], values: Mapping[str, Any], path: tuple[str, ...], origin: str) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs.runtime.settings import PLACES, load_settings
+from jobs.runtime.layers import PLACES
+from jobs.runtime.settings import load_settings
 from udfs.errors import SettingsError
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 JOBS: dict[str, tuple[str, str]] = {
     "ingest": ("jobs.ingest", "Read new and changed photos and claim records."),
+    "estimate": ("jobs.estimate", "Say how long embed will take and what it will cost, from a timed sample."),
     "embed": ("jobs.embed", "Turn photos and narratives into vectors."),
     "classify": ("jobs.classify", "Name the damage in each photo from its vector."),
     "assess": ("jobs.assess", "Compare what photos show with what was reported."),

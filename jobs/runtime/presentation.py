@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from jobs.runtime.estimate_presentation import off_by_in_words, print_estimate
 from jobs.runtime.progress import in_words
 from jobs.runtime.report import Report
 
@@ -25,9 +26,12 @@ def print_report(report: Report, console: Console) -> None:
     pace = f", {report.photos_per_second:,.1f} a second" if report.photos_per_second else ""
     heading = f"[bold]claimlens {escape(report.job)}[/]: [{colour}]{escape(words)}[/]"
     console.print(f"{heading} in {in_words(report.seconds)}{pace}")
-    parts = report.details.get("jobs")
+    parts, plans = report.details.get("jobs"), report.details.get("plans")
     if isinstance(parts, list | tuple) and parts:
         console.print(_table_of_parts([part for part in parts if isinstance(part, Mapping)]))
+    elif isinstance(plans, list | tuple) and plans:
+        print_estimate(report.details, console)
+        return
     else:
         counts = report.counts
         written = f"{counts.written:,} written, {counts.skipped:,} skipped, {counts.failed:,} failed"
@@ -62,6 +66,9 @@ def _table_of_parts(parts: list[Mapping[str, object]]) -> Table:
 
 def _print_detail(key: str, value: object, console: Console) -> None:
     label = escape(key.replace("_", " "))
+    if key == "estimate" and isinstance(value, Mapping):
+        console.print(f"  {escape(off_by_in_words(value['off_by']))}", highlight=False)
+        return
     if isinstance(value, Mapping):
         shown = ", ".join(f"{inner} {_short(number)}" for inner, number in list(value.items())[:12])
     elif isinstance(value, list | tuple):

@@ -32,8 +32,8 @@ EMBEDDING_SCHEMA = (
     "error_detail string, worker string, measures map<string,double>"
 )
 """What the Arrow iterators give, for mapInArrow. `worker` is host:process of the process that holds the model.
-`measures` stands in the first row of each batch: seconds of work in it by stage (decode, resize, copy, forward,
-wait), `rows`, `bytes`, and of that process loads, load_seconds, resident_bytes, peak_bytes, batch_size."""
+`measures` stands in the first row of each batch: seconds of work in it by stage (decode, resize, copy, launch,
+forward, wait), `rows`, and of that process loads, load_seconds, resident_bytes, peak_bytes, batch_size."""
 
 ARROW_EMBEDDING_SCHEMA = pa.schema(
     [
@@ -58,7 +58,7 @@ OUTPUT_ROWS = 1024
 def portions(
     batches: Iterator[pa.RecordBatch], column: str, size: Callable[[], int]
 ) -> "Iterator[tuple[pa.Array, list[Content]]]":
-    """Read: entity ids and contents of up to `size()` rows, across the borders of Arrow batches.
+    """Read: entity ids and contents of up to `size()` rows, across the borders of Arrow batches and without a copy.
 
     A batch without rows means that the sender waits for what it has sent: what there is goes out at once.
     """
@@ -66,10 +66,8 @@ def portions(
     contents: list[Content] = []
     held = 0
     for batch in batches:
-        values, most = batch.column(column), size()
-        start = 0
-        for row in range(batch.num_rows):
-            value = values[row].as_buffer() if values[row].is_valid else None
+        start, most = 0, size()
+        for row, value in enumerate(_contents(batch.column(column))):
             contents.append(value)
             held += 0 if value is None else value.size
             if len(contents) >= most or held >= PORTION_BYTES:
@@ -81,6 +79,19 @@ def portions(
             ids, contents, held = [], [], 0
     if contents:
         yield pa.concat_arrays(ids), contents
+
+
+def _contents(values: pa.Array) -> "list[Content]":
+    """Each row's bytes where they lie in Arrow's memory; a scalar's buffer would be a copy."""
+    if not len(values):
+        return []
+    _, offsets, data = values.cast(pa.binary()).buffers()
+    ends = np.frombuffer(offsets, np.int32)[values.offset : values.offset + len(values) + 1].tolist()
+    valid = values.is_valid().to_pylist()
+    return [
+        data.slice(start, end - start) if present else None
+        for start, end, present in zip(ends[:-1], ends[1:], valid, strict=True)
+    ]
 
 
 def embed_photos(

@@ -28,7 +28,7 @@ from tests.benchmarks.work_sets import SETS, jpegs
 from tests.gpu.shapes import SHAPES, model_directory
 from udfs.encoders import ModelReference, load_encoder, settled
 from udfs.engines.device import DeviceEngine
-from udfs.images.device_decode import can_decode_on, decode_on_device
+from udfs.engines.device_decode import can_decode_on, decode_on_device
 from udfs.images.frames import decode_frame, frame_shape
 from udfs.images.photo_error import PhotoError
 from udfs.pipeline import embed_batches

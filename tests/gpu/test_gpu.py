@@ -105,7 +105,7 @@ def test_a_lost_device_is_told_from_a_photo_that_fails():
 def test_nvjpeg_gives_the_frames_that_the_cores_give():
     import torch
 
-    from udfs.images.device_decode import can_decode_on, decode_on_device
+    from udfs.engines.device_decode import can_decode_on, decode_on_device
     from udfs.images.frames import decode_frame, frame_shape
 
     device = torch.device("cuda:0")

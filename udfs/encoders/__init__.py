@@ -13,8 +13,8 @@ __all__ = ["ModelDescription", "ModelReference", "describe_model", "load_encoder
 
 
 def load_encoder(reference: ModelReference) -> "Encoder":
-    """Load the model onto its device, ready to encode. On executors use udfs.residency.resident_encoder
-    instead.
+    """Load the model onto its device, ready to encode. On executors the process that owns the device
+    does this, once for all tasks (udfs.residency).
 
     Raises:
         ModelError: the model is missing, incomplete, of an unknown family, or its device is not there.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Prepared = Mapping[str, "torch.Tensor"]
 """One photo's input tensors on the CPU; the first axis is the photo's."""
 
-MARGIN = 1.1
+MARGIN = 2.0
 """How much larger than the resize target a frame has to stay that libjpeg shrinks. See tests/benchmarks/fidelity.py."""
 
 _STANDARD = {

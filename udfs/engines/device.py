@@ -19,9 +19,9 @@ from udfs.encoders.checkpoint import unit_rows
 from udfs.encoders.pixels import StandardPixels
 from udfs.engines.cores import peak_bytes
 from udfs.engines.decoder_choice import DecoderChoice
+from udfs.engines.device_decode import can_decode_on, decode_on_device
 from udfs.engines.staging import Staged, stage
 from udfs.forward import Embedded, Failure, Fit, Seconds, embed_rows, is_device_lost, padded
-from udfs.images.device_decode import can_decode_on, decode_on_device
 from udfs.pipeline import embed_texts, prepare_photo
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 BATCH_SIZE = 256
 BATCHES_AHEAD = 4
 """Batches under way: one being decoded, one copied, one in the model, one on its way back."""
+SMALLEST_SHAPE = 8
 PHOTOS_PER_CALL = 4
 """Photos that a core decodes before it looks for the next work."""
 
@@ -162,7 +163,7 @@ class DeviceEngine:
             if not rows:
                 return torch.empty(0, encoder.dimension), None, rows
             inputs = {"pixel_values": pixels.normalise(torch.cat(list(resized.values())), encoder.dtype)}
-            features = encoder.features(padded(inputs, self.portion))[: len(rows)].float()
+            features = encoder.features(padded(inputs, static_rows(len(rows), self.portion)))[: len(rows)].float()
             host = torch.empty(features.shape, dtype=torch.float32, pin_memory=self._cuda)
             host.copy_(features, non_blocking=True)
             event = None if self._computing is None else self._computing.record_event()
@@ -181,7 +182,10 @@ class DeviceEngine:
             for (row, _), frame in zip(
                 placed, decode_on_device(jpegs, [shape for _, shape in placed], device), strict=True
             ):
-                frames[(row,)] = frame[None]
+                if frame is None:
+                    staged.decode(row, None, 0)  # Pillow has the last word, and the codes
+                else:
+                    frames[(row,)] = frame[None]
             return frames
         across = torch.empty(staged.bytes, dtype=torch.uint8, device=device)
         across.copy_(staged.buffer[: staged.bytes], non_blocking=True)
@@ -264,6 +268,12 @@ class DeviceEngine:
 
     def _let_go(self, batch: _Batch) -> None:
         self._buffers.put(batch.staged.buffer)
+
+
+def static_rows(rows: int, most: int) -> int:
+    """The shape that a batch of `rows` is padded to: a power of two, at most `most`, so that few shapes are ever seen
+    and a tail does not cost a whole batch."""
+    return min(most, max(SMALLEST_SHAPE, 1 << (rows - 1).bit_length()))
 
 
 def _decode(batch: _Batch, places: Sequence[tuple[int, tuple[int, int] | None, int]]) -> None:

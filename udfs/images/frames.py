@@ -20,7 +20,7 @@ Jpeg = bytes | bytearray | memoryview
 
 MAXIMUM_HEADER_SEGMENTS = 64
 """Segments before the coded data. Photos have about ten; a file of more is left to Pillow's way, which has limits."""
-MAXIMUM_STRETCH = 0.4
+MAXIMUM_STRETCH = 0.25
 """Pixels of `at_least` by which shrinking may stretch a photo: a side that the factor does not divide is rounded up, so
 that all of the photo ends up a little too large. Networks notice half a pixel more than any blur."""
 

@@ -9,7 +9,8 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
@@ -63,35 +64,52 @@ def embed_by_owner(
     request = Request(replace(reference, device=device), model_key, column, batch_size)
     directory = owner_directory(device)
     connection = _connected(directory, device, cores, idle_seconds)
+    rows = _Rows(chain([first], batches), SCHEMAS[column])
     try:
         with _streams(connection) as (reading, writing):
             request.send(writing)
             answer = Answer.receive(reading)
             _raise_if_failed(answer)
-            yield from _exchanged(_all(first, batches), column, answer.window, reading, writing)
+            yield from _exchanged(rows, answer.window, reading, writing)
             _raise_if_failed(Answer.receive(reading))
     except (OSError, pa.ArrowException) as error:
+        if rows.failed:
+            raise
         raise ConnectionError(
             f"the process that holds the model on {socket.gethostname()} ended while it was at work "
             f"({_last_words(directory)}); the task is to be tried again, which starts a new one."
         ) from error
 
 
-def _exchanged(
-    batches: Iterator[pa.RecordBatch], column: str, window: int, reading: BinaryIO, writing: BinaryIO
-) -> Iterator[pa.RecordBatch]:
+@dataclass
+class _Rows:
+    """The task's batches as the owner takes them; `failed` tells whether it was they that broke off."""
+
+    batches: Iterator[pa.RecordBatch]
+    schema: pa.Schema
+    failed: bool = False
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        try:
+            for batch in self.batches:
+                yield batch.select(self.schema.names).cast(self.schema)
+        except Exception:
+            self.failed = True
+            raise
+
+
+def _exchanged(batches: _Rows, window: int, reading: BinaryIO, writing: BinaryIO) -> Iterator[pa.RecordBatch]:
     """Send batches and receive results, so that the owner has always a window of rows and never much more."""
-    schema = SCHEMAS[column]
+    schema = batches.schema
     sent: deque[tuple[int, int]] = deque()
     rows = held = 0
     receiving: pa.RecordBatchReader | None = None
     sending = pa.ipc.new_stream(writing, schema)
     for batch in batches:
-        chosen = batch.select(schema.names).cast(schema)
-        if not _sent(sending, chosen, writing):
+        if not _sent(sending, batch, writing):
             break
-        sent.append((chosen.num_rows, chosen.nbytes))
-        rows, held, hurried = rows + chosen.num_rows, held + chosen.nbytes, False
+        sent.append((batch.num_rows, batch.nbytes))
+        rows, held, hurried = rows + batch.num_rows, held + batch.nbytes, False
         while rows >= window or held >= WINDOW_BYTES:
             if rows < window and not hurried:
                 # Nothing more comes for now: the owner shall not wait for a full portion.
@@ -141,11 +159,6 @@ def _streams(connection: socket.socket) -> Iterator[tuple[BinaryIO, BinaryIO]]:
         finally:
             with suppress(OSError):  # what an owner that is gone was still to get
                 writing.close()
-
-
-def _all(first: pa.RecordBatch, others: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    yield first
-    yield from others
 
 
 def _raise_if_failed(answer: Answer) -> None:

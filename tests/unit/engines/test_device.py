@@ -241,7 +241,7 @@ def test_a_decoder_that_fails_on_good_photos_leaves_them_to_the_cores(
 
 def test_decoding_by_torchvision_gives_the_frames_of_the_cores():
     pytest.importorskip("torchvision", reason="torchvision is not installed; it is what decodes on the device")
-    from udfs.images.device_decode import decode_on_device
+    from udfs.engines.device_decode import decode_on_device
 
     photos = [
         encoded(scenery(width, height, seed=3), quality=90) for width, height in [(96, 64), (301, 203), (640, 480)]

@@ -6,6 +6,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -25,32 +27,30 @@ KEY = "stub"
 PHOTOS = [encoded(scenery(40, 30, seed)) for seed in range(4)]
 
 
-@pytest.fixture
-def apart(monkeypatch):
-    """A temporary directory whose owners are this test's alone; its path is short, as those of sockets have to be."""
-    folder = tempfile.mkdtemp(prefix="claimlens-test-", dir="/tmp")
-    monkeypatch.setattr(tempfile, "tempdir", folder)
-    yield Path(folder)
-    shutil.rmtree(folder)
+@contextmanager
+def owners_apart() -> Iterator[Path]:
+    """A temporary directory whose owners are these tests' alone; its path is short, as those of sockets have to be."""
+    with (
+        tempfile.TemporaryDirectory(prefix="claimlens-test-", dir="/tmp") as folder,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(tempfile, "tempdir", folder)
+        yield owner_directory("cpu")
 
 
-def until(condition, what: str) -> None:
-    end = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < end, f"waited in vain until {what}"
-        time.sleep(0.02)
-
-
-@pytest.fixture
-def stub(apart):
+@pytest.fixture(scope="module")
+def stub():
     """An owner in the place where this process's tasks look for one, with stand-ins for models."""
-    directory = owner_directory("cpu")
-    command = [sys.executable, "-m", "tests.unit.residency.stub_owner", f"--directory={directory}", "--device=cpu"]
-    process = subprocess.Popen([*command, f"--guardian={os.getpid()}", "--idle-seconds=60", "--cores=2"], cwd=ROOT)
-    until((directory / "socket").exists, "the owner listens")
-    yield process
-    process.kill()
-    process.wait()
+    with owners_apart() as directory:
+        command = [sys.executable, "-m", "tests.unit.residency.stub_owner", f"--directory={directory}", "--device=cpu"]
+        process = subprocess.Popen([*command, f"--guardian={os.getpid()}", "--idle-seconds=60", "--cores=2"], cwd=ROOT)
+        end = time.monotonic() + SECONDS
+        while not (directory / "socket").exists():
+            assert time.monotonic() < end, "the owner does not listen"
+            time.sleep(0.02)
+        yield process
+        process.kill()
+        process.wait()
 
 
 def embedded(name: str, batches) -> list[dict]:
@@ -75,15 +75,6 @@ def test_an_error_of_the_model_reaches_the_task_as_it_is_whenever_it_happens(stu
     assert stub.poll() is None
 
 
-def test_a_lost_device_ends_the_process_and_fails_the_task(stub):
-    assert len(embedded("good", many(3))) == 6
-    with pytest.raises((ModelError, ConnectionError)) as told:
-        embedded("lost-5", many(30))
-    assert "illegal memory access" in str(told.value)
-    assert "\n" not in str(told.value)
-    assert stub.wait(SECONDS) == DEVICE_LOST
-
-
 def test_a_model_that_does_not_fit_into_memory_is_an_error_of_one_line(stub):
     with pytest.raises(ModelError, match=r"model unloadable on .*out of memory") as told:
         embedded("unloadable", many(1))
@@ -91,8 +82,21 @@ def test_a_model_that_does_not_fit_into_memory_is_an_error_of_one_line(stub):
     assert stub.poll() is None
 
 
-def test_an_owner_that_does_not_start_is_told_with_its_last_words(apart, monkeypatch):
-    monkeypatch.setattr(client.sys, "executable", "/bin/false")
-    with pytest.raises(EnvironmentMissingError, match=r"does not start on .* left no message.*see .*/log") as told:
+def test_an_owner_that_does_not_start_is_told_in_one_line(monkeypatch):
+    monkeypatch.setattr(client.sys, "executable", shutil.which("false"))
+    with (
+        owners_apart(),
+        pytest.raises(EnvironmentMissingError, match=r"does not start on .* left no message.*see .*/log") as told,
+    ):
         embedded("good", many(1))
     assert "\n" not in str(told.value)
+
+
+# Last, because nothing is left of the process afterwards.
+def test_a_lost_device_ends_the_process_and_fails_the_task(stub):
+    assert len(embedded("good", many(3))) == 6
+    with pytest.raises((ModelError, ConnectionError)) as told:
+        embedded("lost-5", many(30))
+    assert "illegal memory access" in str(told.value)
+    assert "\n" not in str(told.value)
+    assert stub.wait(SECONDS) == DEVICE_LOST

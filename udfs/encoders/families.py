@@ -15,7 +15,7 @@ class Family:
     get_text_features, `pooler` the pooler_output, `cls` the first token of the last hidden state, `mean` the
     mean over its tokens. `width` is a regular expression for tensor names; the longest first axis among them
     is the vector's dimension. `convolutional` networks lose direction in bfloat16 and gain from channels_last and
-    folded normalisation. `portion` is how many photos one CPU core takes at a time with the least work per photo.
+    folded normalisation.
     """
 
     pooling: str
@@ -24,7 +24,14 @@ class Family:
     pad_text_to_maximum: bool = False
     lowercase_text: bool = False
     convolutional: bool = False
-    portion: int = 8
+
+    @property
+    def portion(self) -> int:
+        """Photos that one CPU core takes at a time with the least work per photo.
+
+        A convolution's activations have to fit into the core's cache; a transformer reads its weights once for all.
+        """
+        return 4 if self.convolutional else 8
 
 
 _VISION_TOWER = Family("pooler", r"(vision_model\.)?post_layernorm\.weight")

@@ -20,6 +20,17 @@ AGREEMENT = 0.995
 """Smallest share of photos that get the same label."""
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """As every core works in production; and several would wait for each other where the machine is busy."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 def photos() -> list[bytes]:
     """Of several sizes; most are large enough for a model of 32 pixels to have them shrunk."""
     sizes = [(320, 240), (256, 256), (640, 427), (97, 131), (1024, 768), (40, 30)]
@@ -101,7 +112,7 @@ def test_severities_of_real_photos_stay_what_they_are(shared_data, mobilenet, da
     assert min(result.agreement, result.scaled_agreement) >= AGREEMENT
     # Larger than the sanitiser makes them by default, so that libjpeg shrinks all but a few. One photo in a hundred
     # lies so near to the border between two severities that any other way of resizing moves it across.
-    large = fidelity(mobilenet, [jpeg(shared_data, row, 2048) for row in new[::5]], head.predict)
+    large = fidelity(mobilenet, [jpeg(shared_data, row, 2048) for row in new[::8]], head.predict)
     assert large.shrunk > large.photos / 2
     assert large.minimum >= EXACT
     assert large.scaled_minimum >= SCALED

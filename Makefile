@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check archive clean
+.PHONY: help setup demo test check bench archive clean
 
 # The CPU build of torch (2 GB instead of 6 on Linux): make demo TORCH_INDEX=<address of PyTorch's CPU index>
 export TORCH_INDEX ?=
@@ -7,6 +7,7 @@ export TORCH_INDEX ?=
 PYTHON ?=
 # A virtual environment elsewhere: make demo VENV=<directory>
 export VENV ?= .venv
+export BENCH_VENV ?= .venv-bench
 
 BIN := $(VENV)/bin
 WITH_JAVA = JAVA_HOME="$$(cat $(VENV)/claimlens-java-home)"
@@ -32,6 +33,11 @@ check: setup ## Lint, formatting, types, and the arrows between packages
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -q tests/unit/test_architecture.py
+
+bench: setup ## Measure against other engines, in an environment of its own; an hour. More: ARGUMENTS=--help
+	@tests/benchmarks/set_up.sh
+	@$(WITH_JAVA) $(BENCH_VENV)/bin/python -m tests.benchmarks --memory --residency \
+		--output tests/benchmarks/results --update README.md $(ARGUMENTS)
 
 archive: setup ## Build dist/claimlens.zip, which spark-submit --py-files takes
 	@$(BIN)/python -m hatchling build -t wheel -d dist >/dev/null

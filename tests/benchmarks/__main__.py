@@ -1,0 +1,75 @@
+"""The benchmark's command line: python -m tests.benchmarks, in the environment that set_up.sh makes."""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+from tests.benchmarks.contract import TRACKS
+from tests.benchmarks.engines import ENGINES
+from tests.benchmarks.models import ENCODERS
+from tests.benchmarks.results import markdown, put_between_markers
+from tests.benchmarks.run import Options, run, write_results
+from tests.benchmarks.work_sets import SETS
+
+
+def main() -> int:
+    """Run, write results.json, results.md and results.png, print the figures to reach."""
+    arguments = _parser().parse_args()
+    if arguments.redraw:
+        results = json.loads((arguments.output / "results.json").read_text(encoding="utf-8"))
+    else:
+        results = run(_options(arguments))
+    write_results(results, arguments.output)
+    if arguments.update:
+        picture = os.path.relpath(arguments.output / "results.png", arguments.update.parent)
+        put_between_markers(arguments.update, markdown(results, picture))
+    for check in results["checks"]:
+        sys.stdout.write(check["text"] + "\n")
+    sys.stdout.write(f"{arguments.output}/results.md, results.json, results.png\n")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("--engines", nargs="+", choices=ENGINES, default=ENGINES)
+    parser.add_argument("--sets", nargs="+", choices=tuple(SETS), default=tuple(SETS))
+    parser.add_argument("--encoders", nargs="+", choices=ENCODERS, default=ENCODERS)
+    parser.add_argument("--tracks", nargs="+", type=int, choices=tuple(TRACKS), default=tuple(TRACKS))
+    parser.add_argument("--passes", type=int, default=5)
+    parser.add_argument("--photos-a", type=int, help="photos of set A a pass; by default as suits the encoder")
+    parser.add_argument("--photos-b", type=int, help="the same for set B")
+    parser.add_argument("--mobilenet", type=Path, help="a directory with MobileNet; default: the shared one, or random")
+    parser.add_argument("--memory", type=int, nargs="?", const=50_000, default=0, metavar="PHOTOS")
+    parser.add_argument("--residency", action="store_true", help="one process for the model against one per worker")
+    parser.add_argument("--no-profile", action="store_true", help="leave out the stages of ours and the drift")
+    parser.add_argument("--directory", type=Path, default=Path(".claimlens/bench"), help="photos, models and cells")
+    parser.add_argument("--output", type=Path, default=Path(".claimlens/bench/results"))
+    parser.add_argument("--update", type=Path, metavar="README.md", help="put the table between its markers")
+    parser.add_argument("--resume", action="store_true", help="take the cells that a run before has finished")
+    parser.add_argument("--redraw", action="store_true", help="only write table and picture of the results again")
+    return parser
+
+
+def _options(arguments: argparse.Namespace) -> Options:
+    return Options(
+        directory=arguments.directory,
+        sets=tuple(arguments.sets),
+        encoders=tuple(arguments.encoders),
+        tracks=tuple(arguments.tracks),
+        engines=tuple(
+            name for name in ENGINES if name in arguments.engines
+        ),  # ours first: vectors are compared with it
+        passes=arguments.passes,
+        photos={"a": arguments.photos_a, "b": arguments.photos_b},
+        mobilenet=arguments.mobilenet,
+        memory=arguments.memory,
+        residency=arguments.residency,
+        profile=not arguments.no_profile,
+        resume=arguments.resume,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

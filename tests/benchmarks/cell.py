@@ -57,6 +57,8 @@ def _in_one_query(work: Work, one_pass: Pass) -> list[dict[str, float]]:
     if len(finished) != work.count * (work.passes + 1):
         raise RuntimeError(f"{len(finished)} rows came out of {work.count * (work.passes + 1)}")
     borders = [finished[work.count * (number + 1) - 1] for number in range(work.passes + 1)]
+    if any(end <= start for start, end in itertools.pairwise(borders)):
+        raise RuntimeError("a pass is shorter than a batch; take more photos")
     return [
         {"seconds": end - start, "cpu_seconds": curve.at(end) - curve.at(start)}
         for start, end in itertools.pairwise(borders)

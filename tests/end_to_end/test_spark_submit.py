@@ -91,7 +91,7 @@ def test_a_job_runs_on_a_cluster_from_the_archive_alone(tmp_path, demo_input, ar
                 "--conf", "spark.executor.cores=1", "--conf", "spark.driver.host=127.0.0.1",
                 "--conf", "spark.databricks.delta.snapshotPartitions=1", "--conf", "spark.ui.enabled=false",
                 "--driver-java-options", "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m",
-                script, "--json", *place(tmp_path, demo_input),
+                script, "--json", *place(tmp_path, demo_input), "--set", "embed.partitions=2",
             ]  # fmt: skip
             done = subprocess.run(
                 command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=400, check=False

@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tests.benchmarks.work_sets import SETS
 def main() -> int:
     """Run, write results.json, results.md and results.png, print the figures to reach."""
     arguments = _parser().parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what is being measured ends too
     if arguments.redraw:
         results = json.loads((arguments.output / "results.json").read_text(encoding="utf-8"))
     else:

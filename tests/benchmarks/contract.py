@@ -9,7 +9,6 @@ Pass = Callable[[Sequence[Path], Path], None]
 """Embed the photos of some Parquet files (photo_id, jpeg) into a new directory of Parquet files: photo_id, vector
 (float32, unit length; null where a photo does not decode)."""
 
-CEILING = 1
 SAME_KERNEL = 2
 TRACKS = {1: "each engine's documented best interface", 2: "the same kernel in each engine"}
 

@@ -57,7 +57,7 @@ def checks(rows: Sequence[Row], memory: Mapping[str, Any] | None = None) -> list
         found += _overhead(here)
     if memory and "failed" not in memory:
         grown = memory["last_mb"] - memory["first_mb"]
-        name = f"growth in MB from 5,000 to {memory['photos']:,} photos"
+        name = f"growth in MB from {memory['first_photos']:,} to {memory['photos']:,} photos"
         found.append(Check(name, GROWTH_MB, grown, at_most=True, digits=1))
     return found
 

@@ -41,6 +41,8 @@ def measure_growth(work: Work, began: float) -> dict[str, Any]:
         if before // SAMPLED_EVERY != done // SAMPLED_EVERY:
             task = sum(resident_bytes(process.pid) for process in tree(os.getpid()) if process.pid != owner)
             samples.append({"photos": done, "owner_bytes": resident_bytes(owner), "task_bytes": task})
+    if not samples:
+        raise RuntimeError(f"{done} photos are too few; take {SAMPLED_EVERY} or more")
     return {"samples": samples, **growth(samples)}
 
 
@@ -57,6 +59,7 @@ def growth(samples: list[dict[str, float]]) -> dict[str, float]:
     return {
         "first_mb": settled[0]["owner_bytes"] / 1e6,
         "last_mb": settled[-1]["owner_bytes"] / 1e6,
+        "first_photos": settled[0]["photos"],
         "photos": settled[-1]["photos"],
         "mb_per_10000": slope * 10_000 / 1e6,
     }

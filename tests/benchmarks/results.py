@@ -208,8 +208,8 @@ def _memory_line(results: Mapping[str, Any]) -> str:
     if not memory or "failed" in memory:
         return ""
     return (
-        f"Memory of the process that holds the model: {memory['first_mb']:.0f} MB after 5,000 photos, "
-        f"{memory['last_mb']:.0f} MB after {memory['photos']:,} ({memory['mb_per_10000']:+.2f} MB per 10,000)."
+        f"Memory of the process that holds the model: {memory['first_mb']:.0f} MB after {memory['first_photos']:,} "
+        f"photos, {memory['last_mb']:.0f} MB after {memory['photos']:,} ({memory['mb_per_10000']:+.2f} MB per 10,000)."
     )
 
 

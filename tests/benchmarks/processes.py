@@ -9,9 +9,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.contract import Work
+from tests.benchmarks.contract import SAME_KERNEL, Work
 from tests.benchmarks.engines import ENGINES, engine
 from tests.benchmarks.measure import PeakMemory, tree
+from udfs.residency.client import TUNING
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -35,7 +36,7 @@ def run_in_process(task: str, work: Work, directory: Path, *, resume: bool, limi
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.benchmarks.cell", str(specification)],
             cwd=ROOT,
-            env=_environment(work),
+            env=_environment(task, work),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -54,8 +55,11 @@ def run_in_process(task: str, work: Work, directory: Path, *, resume: bool, limi
     return result
 
 
-def _environment(work: Work) -> dict[str, str]:
+def _environment(task: str, work: Work) -> dict[str, str]:
     own = engine(work.engine).environment if work.engine in ENGINES else {}
+    # The kernel runs with the allocator as the product sets it for itself; peers in their own way as they come.
+    peers = task == "engine" and work.track != SAME_KERNEL
+    allocator = {} if peers else {name: value for name, value in TUNING.items() if name.startswith("MALLOC_")}
     return {
         **os.environ,
         "PYTHONPATH": str(ROOT),
@@ -64,6 +68,7 @@ def _environment(work: Work) -> dict[str, str]:
         "HF_HUB_OFFLINE": "1",
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
         "TRANSFORMERS_VERBOSITY": "error",
+        **allocator,
         **own,
     }
 

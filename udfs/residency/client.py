@@ -23,7 +23,7 @@ from udfs.residency.placement import device_for, guardian, owner_directory
 from udfs.residency.wire import GREETING, SCHEMAS, Answer, Request
 
 START_SECONDS = 60.0
-_TUNING = {
+TUNING = {
     # One thread per operation: the owner's own threads are what keeps the cores busy.
     **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
     # glibc would give each layer's output back to the system and fetch it again, page by page: a fifth of MobileNet's
@@ -31,6 +31,7 @@ _TUNING = {
     "MALLOC_MMAP_THRESHOLD_": str(32 * 1024 * 1024),
     "MALLOC_TRIM_THRESHOLD_": str(1024 * 1024 * 1024),
 }
+"""Environment of an owner: what has to be decided before its process begins."""
 WINDOW_BYTES = 256 * 1024 * 1024
 """Bytes that a task has under way at most, besides one Arrow batch."""
 
@@ -219,7 +220,7 @@ def _started(directory: Path, device: str, cores: int | None, idle_seconds: floa
     command = [sys.executable, "-m", "udfs.residency.owner", f"--directory={directory}", f"--device={device}"]
     command += [f"--guardian={guardian()}", f"--idle-seconds={idle_seconds}"]
     command += [] if cores is None else [f"--cores={cores}"]
-    environment = {**os.environ, **_TUNING, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    environment = {**os.environ, **TUNING, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     with (directory / "log").open("wb") as log:
         return _Outliving(
             command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True

@@ -46,6 +46,8 @@ def spark_session(settings: SparkSettings) -> "SparkSession":
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.shuffle.partitions": str(settings.shuffle_partitions),
         "spark.sql.execution.arrow.pyspark.enabled": "true",
+        # Batches of photos: Arrow pools buffers up to 16 MiB, and allocates and clears larger ones anew each time.
+        "spark.sql.execution.arrow.maxBytesPerBatch": "4m",
         **settings.config,
     }
     if "PYSPARK_GATEWAY_PORT" in os.environ:  # spark-submit started the JVM, and with it chose master and jars

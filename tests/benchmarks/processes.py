@@ -12,7 +12,7 @@ from typing import Any
 from tests.benchmarks.contract import SAME_KERNEL, Work
 from tests.benchmarks.engines import ENGINES, engine
 from tests.benchmarks.measure import PeakMemory, tree
-from udfs.residency.client import TUNING
+from udfs.residency.client import ALLOCATOR
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -59,7 +59,7 @@ def _environment(task: str, work: Work) -> dict[str, str]:
     own = engine(work.engine).environment if work.engine in ENGINES else {}
     # The kernel runs with the allocator as the product sets it for itself; peers in their own way as they come.
     peers = task == "engine" and work.track != SAME_KERNEL
-    allocator = {} if peers else {name: value for name, value in TUNING.items() if name.startswith("MALLOC_")}
+    allocator = {} if peers else ALLOCATOR
     return {
         **os.environ,
         "PYTHONPATH": str(ROOT),

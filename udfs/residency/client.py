@@ -23,13 +23,16 @@ from udfs.residency.placement import device_for, guardian, owner_directory
 from udfs.residency.wire import GREETING, SCHEMAS, Answer, Request
 
 START_SECONDS = 60.0
-TUNING = {
-    # One thread per operation: the owner's own threads are what keeps the cores busy.
-    **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
+ALLOCATOR = {
     # glibc would give each layer's output back to the system and fetch it again, page by page: a fifth of MobileNet's
     # time. 32 MiB is the most that it accepts for the first.
     "MALLOC_MMAP_THRESHOLD_": str(32 * 1024 * 1024),
     "MALLOC_TRIM_THRESHOLD_": str(1024 * 1024 * 1024),
+}
+TUNING = {
+    # One thread per operation: the owner's own threads are what keeps the cores busy.
+    **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
+    **ALLOCATOR,
 }
 """Environment of an owner: what has to be decided before its process begins."""
 WINDOW_BYTES = 256 * 1024 * 1024

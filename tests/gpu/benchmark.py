@@ -34,8 +34,8 @@ from udfs.images.photo_error import PhotoError
 from udfs.pipeline import embed_batches
 from udfs.residency.client import embed_by_owner
 
-ARROW_BYTES = 64 * 1024 * 1024
-"""Spark 4.2 cuts its Arrow batches there."""
+ARROW_BYTES = 4 * 1024 * 1024
+"""jobs/runtime/session.py has Spark cut its Arrow batches there; this script does without the jobs' packages."""
 WARM_UP = 3
 HEADINGS = (
     "model",
@@ -214,7 +214,7 @@ def _device_decode_rate(photos: list[bytes], encoder) -> float:
 
 
 def _arrow(photos: list[bytes], count: int) -> Iterator[pa.RecordBatch]:
-    """Arrow batches as Spark sends them: up to 64 MiB each."""
+    """Arrow batches as Spark sends them: ARROW_BYTES each."""
     held: list[bytes] = []
     size = sent = 0
     while sent < count:

@@ -52,7 +52,9 @@ def decode_frame(
         PhotoError: with the codes of decode.decode_rgb: empty, no JPEG, cut short, does not decode.
         ValueError: `into` is smaller than the frame.
     """
-    header = _read_header(memoryview(jpeg).cast("B"))
+    # Arrow's buffers hold signed bytes, which simplejpeg refuses.
+    jpeg = memoryview(jpeg).cast("B")
+    header = _read_header(jpeg)
     factor = _factor(header, at_least)
     if header is not None and header.direct:
         shape = _shrunk(header, factor)

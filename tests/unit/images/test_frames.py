@@ -3,6 +3,7 @@
 import io
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -53,6 +54,13 @@ class TestPixels:
         photo = encoded(scenery(*size), quality=88, **options)
         assert frame_shape(photo) == size[::-1]
         np.testing.assert_array_equal(decode_frame(photo), np.asarray(Image.open(io.BytesIO(photo)).convert("RGB")))
+
+    @pytest.mark.parametrize("container", [bytes, bytearray, memoryview, pa.py_buffer])
+    def test_photos_in_any_kind_of_memory_go_the_direct_way(self, container, monkeypatch):
+        photo = encoded(scenery(333, 251))
+        expected = decode_frame(photo)
+        monkeypatch.setattr("udfs.images.frames.decode_rgb", lambda *_, **__: pytest.fail("Pillow decoded it"))
+        np.testing.assert_array_equal(decode_frame(memoryview(container(photo))), expected)
 
     @pytest.mark.parametrize("at_least", [(60, 60), (100, 100), (30, 30), (9, 12)])
     @pytest.mark.parametrize("options", [{}, {"subsampling": 0}, {"progressive": True}])

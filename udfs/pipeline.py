@@ -5,6 +5,7 @@ size that suits the device; vectors leave as Arrow batches, one row for each tha
 are under way at once, in the threads of an engine (udfs/engines): while one is decoded, another is in the model.
 """
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
@@ -106,7 +107,7 @@ def embed_photos(
     Raises:
         ModelError: the model cannot do this at all.
     """
-    seconds = Seconds()
+    seconds = Seconds(time.thread_time)
     prepared = [prepare_photo(encoder, jpeg, seconds) for jpeg in jpegs]
 
     def encode(photos: "Sequence[Prepared]") -> "NDArray[np.float32]":

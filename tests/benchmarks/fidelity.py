@@ -39,14 +39,21 @@ class Fidelity:
     scaled_agreement: float | None
 
 
-def fidelity(reference: ModelReference, jpegs: Sequence[bytes], head: Head | None = None) -> Fidelity:
+def fidelity(
+    reference: ModelReference,
+    jpegs: Sequence[bytes],
+    head: Head | None = None,
+    expected: NDArray[np.float32] | None = None,
+) -> Fidelity:
     """Compare `reference`, in its own dtype and on its own device, with the slow way, on sanitised JPEGs.
+
+    `expected` are slow_vectors of these, where they are there already.
 
     Raises:
         PhotoError: a photo does not decode.
         ModelError: the model does not load.
     """
-    expected = slow_vectors(reference, jpegs)
+    expected = slow_vectors(reference, jpegs) if expected is None else expected
     encoder, directory = load_encoder(reference), model_directory(reference)
     in_full = photo_pixels(directory, reference.name, scaled=False)
     scaled = photo_pixels(directory, reference.name, scaled=True)

@@ -118,10 +118,11 @@ def markdown(results: Mapping[str, Any], plot: str | None = None) -> str:
 def _preamble(results: Mapping[str, Any]) -> str:
     machine, run = results["machine"], results["run"]
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
+    whole = "in a run that took up an earlier one's cells" if run.get("resumed") else "all in one run"
     tracks = "; ".join(f"track {track}: {text}" for track, text in TRACKS.items())
     return (
         f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gb']:.0f} GB. Medians of {run['passes']} "
-        f"passes, every engine in a process of its own, all in one run ({run['date']}). {tracks.capitalize()}. "
+        f"passes, every engine in a process of its own, {whole} ({run['date']}). {tracks.capitalize()}. "
         f"CPU seconds and memory are those of all its processes (memory: PSS). *Of forward*, *of min* and *of cores*: "
         f"photos/s as a share of pure forward passes, of the slower of forward and decoding, and of what the cores can "
         f"do when they do both. {versions}."
@@ -133,10 +134,15 @@ def _headline(results: Mapping[str, Any], set_name: str, encoder: str) -> str:
     rates = Rates(known["rates"]["forward"], known["rates"]["decode"])
     return (
         f"**Set {set_name.upper()}, {known['width']} x {known['height']}, {known['mean_kb']:.0f} kB, "
-        f"{known['title']}** ({known['photos']} photos a pass, {known['odd']} of them broken or progressive): pure "
+        f"{known['title']}** ({_photos_a_pass(known['photos'])} a pass, one in a hundred broken or progressive): pure "
         f"forward {rates.forward:.1f}/s ({known['rates']['dtype']}), decoding {rates.decode:.0f}/s, both on the same "
         f"cores {rates.cores:.1f}/s"
     )
+
+
+def _photos_a_pass(by_track: Mapping[Any, int]) -> str:
+    counts = [f"{count:,} photos" for count in by_track.values()]
+    return counts[0] if len(set(counts)) == 1 else " and with the same kernel ".join(counts)
 
 
 def _table(rows: Sequence[Row]) -> str:
@@ -181,7 +187,7 @@ def _notes(rows: Sequence[Row]) -> str:
     for row in rows:
         ours = next(iter(chosen(rows, engine="claimlens", track=row.track, set=row.set, encoder=row.encoder)), None)
         if ours and not row.failed and not ours.failed and row.without_vector != ours.without_vector:
-            notes.append(f"{row.title} gives {ours.without_vector - row.without_vector} broken photo(s) a vector")
+            notes.append(f"{row.title} gives broken photos a vector (track {row.track})")
         if row.smallest_cosine is not None and row.smallest_cosine < 0.98:
             notes.append(f"{row.title}'s vectors differ (set {row.set.upper()}: cosine {row.smallest_cosine:.3f})")
     return "; ".join(dict.fromkeys(notes)) + "." if notes else ""
@@ -235,15 +241,18 @@ def _drift_table(results: Mapping[str, Any]) -> str:
     if not drifts:
         return ""
     lines = [
-        "Cosine to the slow way (Pillow in full, the model's own processor, float32):",
+        "Cosine to the slow way (Pillow in full, the model's own processor, float32), and how often the nearest of "
+        "eight k-means centres is the same:",
         "",
-        "| set, encoder | photos | decoded in full: smallest, mean | decoded small: smallest, mean |",
+        "| set, encoder | photos | decoded in full: smallest, mean, same label "
+        "| as the product decodes: smallest, mean, same label |",
         "| --- | ---: | ---: | ---: |",
     ]
     for key, one in drifts.items():
         lines.append(
-            f"| {key.replace('-', ', ')} | {one['photos']} | {one['minimum']:.5f}, {one['mean']:.5f} | "
-            f"{one['scaled_minimum']:.5f}, {one['scaled_mean']:.5f} |"
+            f"| {key.replace('-', ', ')} | {one['photos']} "
+            f"| {one['minimum']:.5f}, {one['mean']:.5f}, {one['agreement']:.1%} "
+            f"| {one['scaled_minimum']:.5f}, {one['scaled_mean']:.5f}, {one['scaled_agreement']:.1%} |"
         )
     return "\n".join(lines)
 

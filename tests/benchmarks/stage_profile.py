@@ -15,6 +15,7 @@ from tests.benchmarks.contract import Work
 from tests.benchmarks.measure import cpu_seconds
 
 INSIDE = ("decode", "resize", "copy", "forward", "wait")
+"""Seconds of CPU on the CPU, but for `wait`."""
 
 
 def profile_stages(work: Work, began: float) -> dict[str, Any]:

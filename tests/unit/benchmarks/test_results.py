@@ -24,7 +24,7 @@ def row(engine: str, speed: float, cpu: float, **changes) -> Row:
 
 
 def results_of(*rows: Row) -> dict:
-    known = {"title": "CLIP", "width": 4032, "height": 3024, "photos": 100, "odd": 2, "mean_kb": 1900.0}
+    known = {"title": "CLIP", "width": 4032, "height": 3024, "photos": {1: 100, 2: 300}, "mean_kb": 1900.0}
     return {
         "machine": {"processor": "A processor", "cores": 2, "memory_gb": 24.0},
         "versions": {"python": "3.11"},
@@ -62,6 +62,7 @@ def test_the_table_has_a_row_per_engine_with_both_tracks():
     assert "| 20.0 | 90.0 | 2,000 | 3.0 |" in lines[1]
     assert lines[1].endswith("| 55.0 | 33.0 |")
     assert "](plot.png)" in text
+    assert "(100 photos and with the same kernel 300 photos a pass," in text
 
 
 def test_an_engine_that_keeps_broken_photos_or_gives_other_vectors_is_named():
@@ -69,7 +70,7 @@ def test_an_engine_that_keeps_broken_photos_or_gives_other_vectors_is_named():
     text = markdown(
         results_of(row("claimlens", 60, 30), Row(**{**other.as_json(), "without_vector": 0, "smallest_cosine": 0.9}))
     )
-    assert "Daft gives 1 broken photo(s) a vector" in text
+    assert "Daft gives broken photos a vector (track 1)" in text
     assert "cosine 0.900" in text
 
 

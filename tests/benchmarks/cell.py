@@ -36,7 +36,9 @@ def measure_engine(work: Work, began: float) -> dict[str, Any]:
 
 
 def steady_passes(work: Work, one_pass: Pass) -> list[dict[str, float]]:
-    """Wall and CPU seconds of each pass over the whole set; each into a table of its own."""
+    """Wall and CPU seconds of each pass over the whole set, after one that is not counted: code is compiled and buffers
+    are filled in it. Each goes into a table of its own."""
+    one_pass(work.files(), work.scratch / "warm-up")
     passes = []
     for number in range(work.passes):
         cpu, wall = cpu_seconds(os.getpid()), time.perf_counter()

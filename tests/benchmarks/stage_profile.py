@@ -8,7 +8,7 @@ import os
 import shutil
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tests.benchmarks.contract import Work
@@ -19,7 +19,10 @@ INSIDE = ("decode", "resize", "copy", "forward", "wait")
 
 
 def profile_stages(work: Work, began: float) -> dict[str, Any]:
-    """Wall and CPU seconds per 1,000 photos of each job of parts, and of each stage; medians over the passes."""
+    """Seconds per 1,000 photos: wall and CPU of each job of parts, CPU of each stage; medians over the passes.
+
+    Each pass runs all of the jobs, so that a machine whose speed changes is as fast for one as for the next.
+    """
     import pyarrow as pa
     from pyspark.sql import functions as F
 
@@ -44,13 +47,25 @@ def profile_stages(work: Work, began: float) -> dict[str, Any]:
         "embedded": lambda: embedded.write.format("noop").mode("overwrite").save(),
         "written": lambda: embedded.write.mode("overwrite").parquet(table),
     }
-    parts = {name: _timed(job, work) for name, job in jobs.items()}
-    measures = spark.read.parquet(table).select(F.explode("measures").alias("stage", "value"))
-    sums = {
-        row["stage"]: row["total"] for row in measures.groupBy("stage").agg(F.sum("value").alias("total")).collect()
-    }
-    inside = {stage: 1000 * sums.get(stage, 0.0) / work.count for stage in INSIDE}
-    return {"jobs": parts, "stages": stages_of(parts, inside), "cores": work.cores}
+
+    def inside() -> dict[str, float]:
+        measures = spark.read.parquet(table).select(F.explode("measures").alias("stage", "value"))
+        sums = measures.groupBy("stage").agg(F.sum("value").alias("total")).collect()
+        totals = {row["stage"]: row["total"] for row in sums}
+        return {stage: 1000 * totals.get(stage, 0.0) / work.count for stage in INSIDE}
+
+    for job in jobs.values():
+        job()
+    parts, stages = [], []
+    for _ in range(work.passes):
+        parts.append({name: _timed(job, work.count) for name, job in jobs.items()})
+        stages.append(stages_of(parts[-1], inside()))
+    medians = {name: _medians([one[name] for one in parts]) for name in jobs}
+    return {"jobs": medians, "stages": _medians(stages), "cores": work.cores}
+
+
+def _medians(passes: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {name: statistics.median(one[name] for one in passes) for name in passes[0]}
 
 
 def stages_of(parts: dict[str, dict[str, float]], inside: dict[str, float]) -> dict[str, float]:
@@ -70,15 +85,8 @@ def stages_of(parts: dict[str, dict[str, float]], inside: dict[str, float]) -> d
     }
 
 
-def _timed(job: Callable[[], None], work: Work) -> dict[str, float]:
+def _timed(job: Callable[[], None], photos: int) -> dict[str, float]:
+    cpu, wall = cpu_seconds(os.getpid()), time.perf_counter()
     job()
-    walls, cpus = [], []
-    for _ in range(work.passes):
-        cpu, wall = cpu_seconds(os.getpid()), time.perf_counter()
-        job()
-        walls.append(time.perf_counter() - wall)
-        cpus.append(cpu_seconds(os.getpid()) - cpu)
-    return {
-        "seconds": 1000 * statistics.median(walls) / work.count,
-        "cpu_seconds": 1000 * statistics.median(cpus) / work.count,
-    }
+    wall, cpu = time.perf_counter() - wall, cpu_seconds(os.getpid()) - cpu
+    return {"seconds": 1000 * wall / photos, "cpu_seconds": 1000 * cpu / photos}

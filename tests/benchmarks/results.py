@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.contract import TRACKS
+from tests.benchmarks.drift import LABELS
 
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 STAGES = ("read", "transport", "decode", "resize", "copy", "forward", "rest", "write")
@@ -242,7 +243,7 @@ def _drift_table(results: Mapping[str, Any]) -> str:
         return ""
     lines = [
         "Cosine to the slow way (Pillow in full, the model's own processor, float32), and how often the nearest of "
-        "eight k-means centres is the same:",
+        f"{LABELS} k-means centres is the same:",
         "",
         "| set, encoder | photos | decoded in full: smallest, mean, same label "
         "| as the product decodes: smallest, mean, same label |",

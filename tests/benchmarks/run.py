@@ -4,7 +4,7 @@ import datetime
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -174,7 +174,7 @@ def _smallest_cosine(options: Options, work: Work) -> float | None:
     """The smallest cosine between an engine's vectors and claimlens' of the same photos; None without the latter."""
     import numpy as np
 
-    ours = _cells(options) / f"{work_for(options, 'claimlens', work.track, work.set, work.encoder).key}.npz"
+    ours = _cells(options) / f"{replace(work, engine='claimlens').key}.npz"
     theirs = _cells(options) / f"{work.key}.npz"
     if work.engine == "claimlens" or not ours.is_file() or not theirs.is_file():
         return None
@@ -210,7 +210,7 @@ def _residency(options: Options) -> list[dict[str, Any]]:
 
 def _memory(options: Options) -> dict[str, Any]:
     work = work_for(options, "memory", 1, "a", options.encoders[0], photos=min(MEMORY_PHOTOS, options.memory))
-    work = Work(**{**vars(work), "count": options.memory})
+    work = replace(work, count=options.memory)
     result = run_in_process("memory", work, _cells(options), resume=options.resume, limit=3600)
     grown = "" if "failed" in result else f"{result['first_mb']:.0f} to {result['last_mb']:.0f} MB"
     _say(f"memory over {options.memory} photos: {result.get('failed', grown)}")

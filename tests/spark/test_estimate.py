@@ -89,8 +89,11 @@ def test_only_an_estimate_of_the_same_model_is_compared(context):
     key = report.details["model_key"]
     assert compare_with_estimate(context, "another", {"photo": 3}, {"photo": 1.0}) is None
     assert compare_with_estimate(context, key, {"photo": 0}, {}) is None
-    twice = compare_with_estimate(context, key, {"photo": 3}, {"photo": 2 * report.details["as_set"]["seconds"]})
-    assert twice["off_by"] == pytest.approx(1, abs=0.05)
+    predicted = compare_with_estimate(context, key, {"photo": 3}, {"photo": 1.0})["predicted_seconds"]
+    # The report gives tenths of a second.
+    assert predicted == pytest.approx(report.details["as_set"]["seconds"], abs=0.051)
+    twice = compare_with_estimate(context, key, {"photo": 3}, {"photo": 2 * predicted})
+    assert twice["off_by"] == pytest.approx(1, abs=0.01)
 
 
 def test_nothing_pending_says_so(context):

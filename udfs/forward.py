@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 T = TypeVar("T")
+Clock = Callable[[], float]
+"""Seconds that have passed since any one moment: time.perf_counter, or time.thread_time, see Seconds."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Seconds(dict[str, float]):
     then left out.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(self, clock: Clock = time.perf_counter) -> None:
         super().__init__()
         self._clock = clock
         self._lock = threading.Lock()

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from udfs.encoders.checkpoint import unit_rows
-from udfs.forward import Embedded, Failure, Seconds, embed_rows, failure_of, padded
+from udfs.forward import Clock, Embedded, Failure, Seconds, embed_rows, failure_of, padded
 from udfs.images.frames import decode_frame
 from udfs.images.photo_error import PhotoError
 from udfs.outcome import ErrorCode, Status
@@ -96,18 +96,22 @@ def _contents(values: pa.Array) -> "list[Content]":
 
 
 def embed_photos(
-    encoder: "Encoder", jpegs: "Sequence[Content]", fit: "Fit | None" = None, static_rows: int | None = None
+    encoder: "Encoder",
+    jpegs: "Sequence[Content]",
+    fit: "Fit | None" = None,
+    static_rows: int | None = None,
+    clock: Clock = time.perf_counter,
 ) -> Embedded:
     """Decode and forward: one portion of JPEGs to unit vectors on the calling thread; an engine of the CPU runs one
     of these per core.
 
     Each photo is brought to the model's size right after decoding, while it is still in the core's cache. With
-    `static_rows` every batch is padded to that many rows, as a compiled model wants it.
+    `static_rows` every batch is padded to that many rows, as a compiled model wants it. The stages are timed by `clock`.
 
     Raises:
         ModelError: the model cannot do this at all.
     """
-    seconds = Seconds(time.thread_time)
+    seconds = Seconds(clock)
     prepared = [prepare_photo(encoder, jpeg, seconds) for jpeg in jpegs]
 
     def encode(photos: "Sequence[Prepared]") -> "NDArray[np.float32]":
@@ -137,13 +141,15 @@ def prepare_photo(encoder: "Encoder", jpeg: "Content", seconds: Seconds) -> "Pre
         return failure_of(error)
 
 
-def embed_texts(encoder: "Encoder", texts: "Sequence[Content]", fit: "Fit | None" = None) -> Embedded:
+def embed_texts(
+    encoder: "Encoder", texts: "Sequence[Content]", fit: "Fit | None" = None, clock: Clock = time.perf_counter
+) -> Embedded:
     """The same for texts, in UTF-8; blank ones have no vector.
 
     Raises:
         ModelError: the model has no text tower.
     """
-    seconds = Seconds()
+    seconds = Seconds(clock)
     read = ["" if text is None else str(memoryview(text), "utf-8") for text in texts]
     inputs = [text if text.strip() else Failure(ErrorCode.EMPTY, "no text") for text in read]
     with seconds.of("forward"):

@@ -71,9 +71,9 @@ class CoreEngine:
         waited = time.perf_counter() - submitted
         if column == "jpeg":
             static_rows = self.portion if self._static else None
-            embedded = embed_photos(self.encoder, contents, self._fit, static_rows)
+            embedded = embed_photos(self.encoder, contents, self._fit, static_rows, time.thread_time)
         else:
-            embedded = embed_texts(self.encoder, contents, self._fit)
+            embedded = embed_texts(self.encoder, contents, self._fit, time.thread_time)
         embedded.seconds.add("wait", waited)
         return embedded
 

@@ -106,7 +106,7 @@ def embed_photos(
     of these per core.
 
     Each photo is brought to the model's size right after decoding, while it is still in the core's cache. With
-    `static_rows` every batch is padded to that many rows, as a compiled model wants it. The stages are timed by `clock`.
+    `static_rows` every batch is padded to that many rows, as a compiled model wants it. `clock` times the stages.
 
     Raises:
         ModelError: the model cannot do this at all.

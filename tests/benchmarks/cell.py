@@ -18,8 +18,9 @@ from typing import Any
 from tests.benchmarks.contract import Engine, Pass, Work
 from tests.benchmarks.drift import measure_drift
 from tests.benchmarks.engines import engine as engine_named
-from tests.benchmarks.measure import CpuCurve, adopt_orphans, cpu_seconds, tree
+from tests.benchmarks.measure import CpuCurve, adopt_orphans, timed, tree
 from tests.benchmarks.memory import measure_growth
+from tests.benchmarks.overhead import measure_overhead
 from tests.benchmarks.rates import measure_rates
 from tests.benchmarks.residency import measure_residency
 from tests.benchmarks.stage_profile import profile_stages
@@ -39,13 +40,7 @@ def steady_passes(work: Work, one_pass: Pass) -> list[dict[str, float]]:
     """Wall and CPU seconds of each pass over the whole set, after one that is not counted: code is compiled and buffers
     are filled in it. Each goes into a table of its own."""
     one_pass(work.files(), work.scratch / "warm-up")
-    passes = []
-    for number in range(work.passes):
-        cpu, wall = cpu_seconds(os.getpid()), time.perf_counter()
-        one_pass(work.files(), work.scratch / f"pass-{number}")
-        seconds = time.perf_counter() - wall
-        passes.append({"seconds": seconds, "cpu_seconds": cpu_seconds(os.getpid()) - cpu})
-    return passes
+    return [timed(one_pass, work.files(), work.scratch / f"pass-{number}") for number in range(work.passes)]
 
 
 def _in_one_query(work: Work, one_pass: Pass) -> list[dict[str, float]]:
@@ -114,6 +109,7 @@ TASKS: dict[str, Callable[[Work, float], dict[str, Any]]] = {
     "profile": profile_stages,
     "drift": measure_drift,
     "memory": measure_growth,
+    "overhead": measure_overhead,
     "residency": measure_residency,
 }
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tests.benchmarks.overhead import shares_over
 from tests.benchmarks.results import Row, cells, chosen
 
 CPU_SHARE = {"a": 0.8, "b": 0.5}
@@ -42,7 +43,9 @@ class Check:
         return {**vars(self), "reached": self.reached, "text": self.text}
 
 
-def checks(rows: Sequence[Row], memory: Mapping[str, Any] | None = None) -> list[Check]:
+def checks(
+    rows: Sequence[Row], overhead: Mapping[str, Any] | None = None, memory: Mapping[str, Any] | None = None
+) -> list[Check]:
     """Every figure that these results can tell of."""
     good = [row for row in rows if not row.failed]
     found: list[Check] = []
@@ -54,7 +57,9 @@ def checks(rows: Sequence[Row], memory: Mapping[str, Any] | None = None) -> list
             found.append(
                 Check(f"share of min(forward, decode), {_place(ours)}", END_TO_END, ours.of_minimum, at_most=False)
             )
-        found += _overhead(here)
+        paired = (overhead or {}).get(f"{set_name}-{encoder}", {})
+        if "pairs" in paired:
+            found += _overhead(paired["pairs"], f"set {set_name.upper()}, {encoder}")
     if memory and "failed" not in memory:
         grown = memory["last_mb"] - memory["first_mb"]
         name = f"growth in MB from {memory['first_photos']:,} to {memory['photos']:,} photos"
@@ -83,18 +88,16 @@ def _against_peers(ours: Row, peers: Sequence[Row]) -> list[Check]:
     ]
 
 
-def _overhead(rows: Sequence[Row]) -> list[Check]:
-    ours = next(iter(chosen(rows, engine="claimlens", track=2)), None)
-    plain = next(iter(chosen(rows, engine="dataloader", track=2)), None)
-    if ours is None or plain is None:
-        return []
-    slower = plain.photos_per_second / ours.photos_per_second - 1
-    dearer = ours.cpu_seconds / plain.cpu_seconds - 1
+def _overhead(pairs: Sequence[Mapping[str, Mapping[str, float]]], place: str) -> list[Check]:
     return [
-        Check(f"time over the plain loop's with the same kernel, {_place(ours)}", OVERHEAD, slower, at_most=True),
         Check(
-            f"CPU seconds over the plain loop's with the same kernel, {_place(ours)}", OVERHEAD, dearer, at_most=True
-        ),
+            f"{name} over the plain loop's with the same kernel, {place}",
+            OVERHEAD,
+            shares_over(pairs, measure)[0],
+            at_most=True,
+            digits=3,
+        )
+        for name, measure in (("time", "seconds"), ("CPU seconds", "cpu_seconds"))
     ]
 
 

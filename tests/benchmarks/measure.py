@@ -9,9 +9,11 @@ import itertools
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.benchmarks.contract import Pass
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PR_SET_CHILD_SUBREAPER = 36
@@ -71,6 +73,14 @@ def below(root: int, processes: dict[int, ProcessTimes]) -> list[ProcessTimes]:
 def cpu_seconds(root: int) -> float:
     """CPU time of the tree so far, user and system, in steps of 10 ms; of processes that have ended too."""
     return sum(process.own + process.ended_children for process in tree(root))
+
+
+def timed(one_pass: Pass, files: Sequence[Path], table: Path) -> dict[str, float]:
+    """Wall and CPU seconds of one pass over the files into a table; the latter of this process and all below it."""
+    cpu, wall = cpu_seconds(os.getpid()), time.perf_counter()
+    one_pass(files, table)
+    seconds = time.perf_counter() - wall
+    return {"seconds": seconds, "cpu_seconds": cpu_seconds(os.getpid()) - cpu}
 
 
 def memory_bytes(root: int) -> int:

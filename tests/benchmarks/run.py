@@ -71,9 +71,9 @@ def run(options: Options) -> dict[str, Any]:
                 rows += _rows(options, set_name, encoder, Rates(known["rates"]["forward"], known["rates"]["decode"]))
     results["rows"] = [row.as_json() for row in rows]
     if options.profile:
-        for task in ("profile", "drift"):
+        for task, track in (("overhead", 2), ("profile", 1), ("drift", 1)):
             results[task] = {
-                f"{set_name}-{encoder}": _extra(options, task, set_name, encoder)
+                f"{set_name}-{encoder}": _extra(options, task, track, set_name, encoder)
                 for set_name in options.sets
                 for encoder in options.encoders
             }
@@ -81,7 +81,7 @@ def run(options: Options) -> dict[str, Any]:
         results["residency"] = _residency(options)
     if options.memory:
         results["memory"] = _memory(options)
-    results["checks"] = [check.as_json() for check in checks(rows, results.get("memory"))]
+    results["checks"] = [check.as_json() for check in checks(rows, results.get("overhead"), results.get("memory"))]
     return results
 
 
@@ -183,8 +183,8 @@ def _smallest_cosine(options: Options, work: Work) -> float | None:
     return min(cosines, default=None)
 
 
-def _extra(options: Options, task: str, set_name: str, encoder: str) -> dict[str, Any]:
-    work = work_for(options, task, 1, set_name, encoder)
+def _extra(options: Options, task: str, track: int, set_name: str, encoder: str) -> dict[str, Any]:
+    work = work_for(options, task, track, set_name, encoder)
     result = run_in_process(task, work, _cells(options), resume=options.resume)
     _say(f"{task}, set {set_name.upper()}, {encoder}: {result.get('failed', 'done')}")
     return result

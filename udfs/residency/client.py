@@ -19,7 +19,7 @@ import pyarrow as pa
 import udfs.errors
 from udfs.encoders import ModelReference
 from udfs.errors import ClaimlensError, EnvironmentMissingError
-from udfs.residency.placement import device_for, guardian, owner_directory
+from udfs.residency.placement import device_for, guardian, owner_directory, remove_abandoned_directories
 from udfs.residency.wire import GREETING, SCHEMAS, Answer, Request
 
 START_SECONDS = 60.0
@@ -189,6 +189,7 @@ def _connected(directory: Path, device: str, cores: int | None, idle_seconds: fl
         connection = _connection(directory)
         if connection is not None:
             return connection
+        remove_abandoned_directories()
         owner = _started(directory, device, cores, idle_seconds)
         until = time.monotonic() + START_SECONDS
         while time.monotonic() < until:

@@ -1,9 +1,13 @@
 """Which device serves a task, and which process owns it."""
 
+import fcntl
 import hashlib
 import os
+import shutil
 import sys
 import tempfile
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +18,7 @@ if TYPE_CHECKING:
 
 _SOCKET_PATH_LENGTH = 100
 """Unix sockets have short names: 108 bytes on Linux, 104 on macOS."""
+ABANDONED_SECONDS = 24 * 3600.0
 
 
 def task() -> "TaskContext | None":
@@ -64,14 +69,29 @@ def owner_directory(device: str) -> Path:
     """
     code = Path(__file__).resolve().parent
     named = hashlib.sha256(f"{guardian()} {device} {code} {sys.executable}".encode()).hexdigest()[:16]
-    root = Path(tempfile.gettempdir())
-    if len(str(root)) > _SOCKET_PATH_LENGTH - 60:
-        root = Path("/tmp")
-    directory = root / f"claimlens-{os.getuid()}" / named
+    directory = _own_root() / named
     for owned in (directory.parent, directory):
         owned.mkdir(mode=0o700, exist_ok=True)
         if owned.stat().st_uid != os.getuid() or owned.stat().st_mode & 0o077:
             raise EnvironmentMissingError(
                 f"{owned} is open to other users; remove it, or set TMPDIR to a directory of your own."
             )
+    os.utime(directory)
     return directory
+
+
+def remove_abandoned_directories() -> None:
+    """Remove the owner directories, logs included, that no task has asked for in a day and no owner has the lock of."""
+    for directory in _own_root().iterdir():
+        with suppress(OSError):  # an owner is at work there, or somebody else was faster
+            if time.time() - directory.stat().st_mtime > ABANDONED_SECONDS:
+                with (directory / "lock").open("w") as lock:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(directory)
+
+
+def _own_root() -> Path:
+    root = Path(tempfile.gettempdir())
+    if len(str(root)) > _SOCKET_PATH_LENGTH - 60:
+        root = Path("/tmp")
+    return root / f"claimlens-{os.getuid()}"

@@ -1,8 +1,10 @@
 """Every task finds its device, with Spark's scheduler and without, and a directory that is its user's alone."""
 
+import fcntl
 import os
 import stat
 import tempfile
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,7 +12,14 @@ import pytest
 from pyspark import TaskContext
 
 from udfs.errors import EnvironmentMissingError
-from udfs.residency.placement import device_for, gpu_count, guardian, owner_directory
+from udfs.residency.placement import (
+    ABANDONED_SECONDS,
+    device_for,
+    gpu_count,
+    guardian,
+    owner_directory,
+    remove_abandoned_directories,
+)
 
 
 class Task:
@@ -110,6 +119,26 @@ def test_a_directory_that_is_open_to_others_is_refused(folder, level):
     opened.chmod(0o755)
     with pytest.raises(EnvironmentMissingError, match=f"{opened} is open to other users; remove it, or set TMPDIR"):
         owner_directory("cpu")
+
+
+def test_what_executors_of_former_days_left_is_removed_but_for_what_an_owner_holds(folder):
+    left, held, young = [owner_directory(f"cuda:{number}") for number in range(3)]
+    (left / "log").write_text("once")
+    long_ago = time.time() - ABANDONED_SECONDS - 60
+    with (held / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for directory in (left, held):
+            os.utime(directory, (long_ago, long_ago))
+        remove_abandoned_directories()
+    assert (left.exists(), held.exists(), young.exists()) == (False, True, True)
+
+
+def test_a_directory_that_is_asked_for_again_is_no_longer_abandoned(folder):
+    directory = owner_directory("cpu")
+    os.utime(directory, (0, 0))
+    assert owner_directory("cpu") == directory
+    remove_abandoned_directories()
+    assert directory.exists()
 
 
 def test_a_long_temporary_directory_is_not_used_because_sockets_have_short_names(tmp_path, monkeypatch):

@@ -45,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--mobilenet", type=Path, help="a directory with MobileNet; default: the shared one, or random")
     parser.add_argument("--memory", type=int, nargs="?", const=50_000, default=0, metavar="PHOTOS")
     parser.add_argument("--residency", action="store_true", help="one process for the model against one per worker")
-    parser.add_argument("--no-profile", action="store_true", help="leave out the overhead, the stages and the drift of ours")
+    parser.add_argument("--no-profile", action="store_true", help="leave out overhead, stages and drift of ours")
     parser.add_argument("--directory", type=Path, default=Path(".claimlens/bench"), help="photos, models and cells")
     parser.add_argument("--output", type=Path, default=Path(".claimlens/bench/results"))
     parser.add_argument("--update", type=Path, metavar="README.md", help="put the table between its markers")

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tests.benchmarks.overhead import shares_over
+from tests.benchmarks.overhead import share_over
 from tests.benchmarks.results import Row, cells, chosen
 
 CPU_SHARE = {"a": 0.8, "b": 0.5}
@@ -57,9 +57,9 @@ def checks(
             found.append(
                 Check(f"share of min(forward, decode), {_place(ours)}", END_TO_END, ours.of_minimum, at_most=False)
             )
-        paired = (overhead or {}).get(f"{set_name}-{encoder}", {})
-        if "pairs" in paired:
-            found += _overhead(paired["pairs"], f"set {set_name.upper()}, {encoder}")
+        beside = (overhead or {}).get(f"{set_name}-{encoder}", {})
+        if "passes" in beside:
+            found += _overhead(beside["passes"], f"set {set_name.upper()}, {encoder}")
     if memory and "failed" not in memory:
         grown = memory["last_mb"] - memory["first_mb"]
         name = f"growth in MB from {memory['first_photos']:,} to {memory['photos']:,} photos"
@@ -88,12 +88,12 @@ def _against_peers(ours: Row, peers: Sequence[Row]) -> list[Check]:
     ]
 
 
-def _overhead(pairs: Sequence[Mapping[str, Mapping[str, float]]], place: str) -> list[Check]:
+def _overhead(passes: Mapping[str, Sequence[Mapping[str, float]]], place: str) -> list[Check]:
     return [
         Check(
             f"{name} over the plain loop's with the same kernel, {place}",
             OVERHEAD,
-            shares_over(pairs, measure)[0],
+            share_over(passes, measure),
             at_most=True,
             digits=3,
         )

@@ -34,7 +34,7 @@ check: setup ## Lint, formatting, types, and the arrows between packages
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -q tests/unit/test_architecture.py
 
-bench: setup ## Measure against other engines, in an environment of its own; two hours. More: ARGUMENTS=--help
+bench: setup ## Measure against other engines, in an environment of its own; two and a half hours. More: ARGUMENTS=--help
 	@tests/benchmarks/set_up.sh
 	@$(WITH_JAVA) $(BENCH_VENV)/bin/python -m tests.benchmarks --memory --residency \
 		--output tests/benchmarks/results --update README.md $(ARGUMENTS)

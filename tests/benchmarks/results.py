@@ -121,7 +121,9 @@ def _preamble(results: Mapping[str, Any]) -> str:
     machine, run = results["machine"], results["run"]
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
     whole = "in a run that took up an earlier one's cells" if run.get("resumed") else "all in one run"
-    again = "".join(f"; {part} once more on {one['date']} ({one['processor']})" for part, one in _again(results))
+    again = "".join(
+        f"; {part} once more on {one['date']} ({one['processor']})" for part, one in run.get("again", {}).items()
+    )
     tracks = "; ".join(f"track {track}: {text}" for track, text in TRACKS.items())
     return (
         f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gb']:.0f} GB. Medians of {run['passes']} "
@@ -130,10 +132,6 @@ def _preamble(results: Mapping[str, Any]) -> str:
         f"*of min* and *of cores*: photos/s as a share of pure forward passes, of the slower of forward and decoding, "
         f"and of what the cores can do when they do both. {versions}."
     )
-
-
-def _again(results: Mapping[str, Any]) -> list[tuple[str, Mapping[str, str]]]:
-    return list(results["run"].get("again", {}).items())
 
 
 def _headline(results: Mapping[str, Any], set_name: str, encoder: str) -> str:

@@ -29,7 +29,8 @@ RESIDENCY_PHOTOS = {"a": 288, "b": 96}
 OVERHEAD_PHOTOS = {("a", "mobilenet"): 4000, ("a", "clip"): 2000, ("b", "mobilenet"): 768, ("b", "clip"): 768}
 """Photos a pass beside the plain loop. The product infers 4,096 in a wave: starting a Spark job, a third of a second,
 is little of that, and so it has to be here."""
-PARTS = ("overhead", "profile", "drift", "residency", "memory")
+PARTS_BY_CELL = ("overhead", "profile", "drift")
+PARTS = (*PARTS_BY_CELL, "residency", "memory")
 """What is measured of ours beside the table; the command line's --again names these."""
 
 
@@ -85,7 +86,7 @@ def run_again(options: Options, results: dict[str, Any]) -> dict[str, Any]:
     when = {"date": datetime.date.today().isoformat(), "processor": environment.processor()}
     for part in options.parts:
         anew = _part(options, part)
-        results[part] = {**results.get(part, {}), **anew} if isinstance(anew, dict) else anew
+        results[part] = {**results.get(part, {}), **anew} if part in PARTS_BY_CELL else anew
         results["run"].setdefault("again", {})[part] = when
     results["checks"] = _checks(results)
     return results
@@ -213,7 +214,7 @@ def _extra(options: Options, task: str, set_name: str, encoder: str) -> dict[str
     work = work_for(options, task, track, set_name, encoder, photos=photos)
     result = run_in_process(task, work, _cells(options), resume=options.resume)
     _say(f"{task}, set {set_name.upper()}, {encoder}: {result.get('failed', 'done')}")
-    return {**result, "photos": work.count} if task == "overhead" else result
+    return result
 
 
 def _residency(options: Options) -> list[dict[str, Any]]:

@@ -125,4 +125,4 @@ if [ "$(cat "$stamp" 2>/dev/null || true)" != "$wanted" ]; then
     printf '%s\n' "$wanted" >"$stamp"
 fi
 set_up_java
-JAVA_HOME=$(cat "$java_note") "$python" -m jobs.runtime.delta_jars >/dev/null
+JAVA_HOME=$(cat "$java_note") "$python" -m jobs.spark.delta_jars >/dev/null

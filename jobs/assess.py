@@ -1,16 +1,13 @@
 """Assess claims: what the photos of each claim show, against what was reported, and who should look at it."""
 
-import sys
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from jobs.classify import HeadIdentity, head_identity, predictions
+from jobs.job.context import JobContext
+from jobs.job.head import HeadIdentity, head_identity, predictions
+from jobs.job.report import Counts, Report
 from jobs.lakehouse.contracts import CLAIM_ASSESSMENTS, DAMAGE_PREDICTIONS
 from jobs.lakehouse.writes import delete_keys, stage, upsert
-from jobs.runtime.context import JobContext
-from jobs.runtime.entry import run_as_script
-from jobs.runtime.report import Counts, Report
-from udfs.assess import (
+from udfs.assessment import (
     LEVELS,
     VERDICT_FIELDS,
     Agreement,
@@ -97,7 +94,7 @@ def assessments_frame(context: JobContext, identity: HeadIdentity) -> "DataFrame
 
 
 def _evidence(context: JobContext, identity: HeadIdentity) -> "DataFrame":
-    """Per claim: claim_id, damages, and the columns of udfs.assess.Evidence."""
+    """Per claim: claim_id, damages, and the columns of udfs.assessment.Evidence."""
     from pyspark.sql import functions as F
 
     claims = context.lakehouse.read("claims").select("claim_id", "reported_severity")
@@ -199,12 +196,3 @@ def _figures(frame: "DataFrame") -> dict[str, Any]:
             row["reported_severity"]: row["count"] for row in words.limit(MISMATCHES_LISTED).collect()
         },
     }
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The job as a script for spark-submit."""
-    return run_as_script("assess", arguments)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

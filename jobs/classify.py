@@ -1,104 +1,20 @@
 """Classify photos from their stored vectors: no pixels, one matrix product, prompts of a taxonomy."""
 
-import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from jobs.job.context import JobContext
+from jobs.job.head import HeadIdentity, head_for, head_identity, predictions, predictions_frame
+from jobs.job.report import Counts, Report
 from jobs.lakehouse.contracts import DAMAGE_PREDICTIONS, EMBEDDINGS
 from jobs.lakehouse.writes import append_once, stage
-from jobs.runtime.context import JobContext
-from jobs.runtime.entry import run_as_script
-from jobs.runtime.models import model_reference
-from jobs.runtime.report import Counts, Report
-from udfs.errors import ModelError
 from udfs.outcome import Status
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from udfs.classifiers.taxonomy import Taxonomy
-    from udfs.classifiers.zero_shot import ZeroShotHead
-
 WAVE_ROWS = 2_000_000
 """Photos per commit: minutes of work, a few hundred megabytes of staged scores."""
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-
-
-@dataclass(frozen=True)
-class HeadIdentity:
-    """Which predictions settings ask for; known without loading the model. `has_text`: it can make them."""
-
-    taxonomy: "Taxonomy"
-    model_key: str
-    head_key: str
-    has_text: bool
-    model_name: str
-
-    @property
-    def details(self) -> dict[str, Any]:
-        """What every report says about it."""
-        return {"taxonomy": self.taxonomy.name, "model_key": self.model_key, "head_key": self.head_key}
-
-    @property
-    def reason_to_skip(self) -> str:
-        """Why a vision-only model gives no predictions."""
-        return (
-            f"Model {self.model_name} has no text tower, and zero-shot classification needs one; "
-            "set model.name to a CLIP or SigLIP model."
-        )
-
-
-def head_identity(context: JobContext) -> HeadIdentity:
-    """The keys under which the settings' model and taxonomy keep their predictions.
-
-    Raises:
-        TaxonomyError: the taxonomy is malformed.
-        ModelError: the model cannot be described.
-    """
-    from udfs.classifiers.taxonomy import load_taxonomy
-    from udfs.classifiers.zero_shot import head_key
-    from udfs.encoders import describe_model
-
-    settings = context.settings
-    taxonomy = load_taxonomy(settings.classify.taxonomy)
-    model = describe_model(model_reference(settings.model))
-    key = head_key(taxonomy, model.model_key)
-    return HeadIdentity(taxonomy, model.model_key, key, model.has_text, settings.model.name)
-
-
-def head_for(context: JobContext) -> "ZeroShotHead":
-    """The head of the settings' model and taxonomy; loads the model on the driver to encode the prompts.
-
-    Raises:
-        TaxonomyError: the taxonomy is malformed.
-        ModelError: the model cannot be loaded, or has no text tower.
-    """
-    from udfs.classifiers.zero_shot import build_head
-    from udfs.encoders import load_encoder
-
-    identity = head_identity(context)
-    if not identity.has_text:
-        raise ModelError(identity.reason_to_skip)
-    encoder = load_encoder(model_reference(context.settings.model))
-    return build_head(identity.taxonomy, encoder.encode_texts, encoder.model_key, encoder.logit_scale)
-
-
-def predictions_frame(context: JobContext, head: "ZeroShotHead", vectors: "DataFrame") -> "DataFrame":
-    """Rows of damage_predictions for (photo_id, vector) rows; lazy, so stage it before it is merged."""
-    from pyspark.sql import functions as F
-
-    from udfs.classify import PREDICTION_SCHEMA, classify_batches
-
-    predicted = vectors.select("photo_id", "vector").mapInArrow(classify_batches(head), PREDICTION_SCHEMA)
-    return predicted.select(
-        "*",
-        F.lit(head.model_key).alias("model_key"),
-        F.lit(head.head_key).alias("head_key"),
-        F.lit(head.taxonomy.name).alias("taxonomy"),
-        F.lit(context.clock()).alias("predicted_at"),
-        F.lit(context.run_id).alias("run_id"),
-    )
 
 
 def run(context: JobContext) -> Report:
@@ -133,14 +49,6 @@ def run(context: JobContext) -> Report:
     versions_out = lakehouse.versions(DAMAGE_PREDICTIONS.name)
     status = "done" if waiting else "nothing_to_do"
     return Report("classify", context.run_id, status, counts, 0.0, versions_in, versions_out, details)
-
-
-def predictions(context: JobContext, identity: HeadIdentity) -> "DataFrame":
-    """The rows of damage_predictions under the identity's keys."""
-    from pyspark.sql import functions as F
-
-    rows = context.lakehouse.read(DAMAGE_PREDICTIONS.name)
-    return rows.where((F.col("model_key") == identity.model_key) & (F.col("head_key") == identity.head_key))
 
 
 def distributions(rows: "DataFrame") -> dict[str, Any]:
@@ -202,12 +110,3 @@ def _classify(context: JobContext, pending: "DataFrame", waiting: int) -> int:
             context.progress.advance(staged.rows)
     context.progress.finish()
     return written
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The job as a script for spark-submit."""
-    return run_as_script("classify", arguments)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,31 +1,28 @@
 """Embed photos and narratives: bounded waves of what has no vector yet under the current model_key."""
 
-import sys
 import time
-from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from jobs.classify import head_for, head_identity, predictions_frame
-from jobs.embedding.pending import Pending, pending_entities
-from jobs.embedding.waves import plan_waves
-from jobs.embedding.work import Work
-from jobs.estimating.comparison import compare_with_estimate
+from jobs.job.context import JobContext
+from jobs.job.head import head_for, head_identity, predictions_frame
+from jobs.job.model import model_reference
+from jobs.job.pending import Pending, pending_entities
+from jobs.job.report import Counts, Report
 from jobs.lakehouse.contracts import DAMAGE_PREDICTIONS, EMBEDDINGS
-from jobs.lakehouse.locations import remove_abandoned
+from jobs.lakehouse.places import remove_abandoned
+from jobs.lakehouse.waves import plan_waves
 from jobs.lakehouse.writes import append_once, delete_keys, stage
-from jobs.runtime.context import JobContext
-from jobs.runtime.entry import run_as_script
-from jobs.runtime.models import model_reference
-from jobs.runtime.report import Counts, Report
-from udfs.encoders import ModelReference, describe_model
+from jobs.steps.embed.comparison import compare_with_estimate
+from jobs.steps.embed.measures import Work
+from udfs.models import ModelReference, describe_model
 from udfs.outcome import Status
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from udfs.classifiers.zero_shot import ZeroShotHead
+    from udfs.heads.zero_shot import ZeroShotHead
 
 
 def run(context: JobContext) -> Report:
@@ -143,16 +140,19 @@ class _Progress:
     def _wave(self, entity: str, portion: "DataFrame") -> None:
         from pyspark.sql import functions as F
 
-        from udfs.embed import EMBEDDING_SCHEMA, embed_photo_batches, embed_text_batches
+        from udfs.functions.embed import EMBEDDING_SCHEMA, embed_photo_batches, embed_text_batches
 
         context, settings = self.context, self.context.settings
-        make = embed_photo_batches if entity == "photo" else embed_text_batches
         named = "jpeg" if entity == "photo" else "text"
         contents = portion.select("entity_id", F.col("content").alias(named))
         if settings.embed.partitions is not None:
             contents = contents.repartition(settings.embed.partitions)
+        batch_size, cores = settings.model.batch_size, settings.model.cores
         vectors = contents.mapInArrow(
-            make(self.reference, settings.model.batch_size, cores=settings.model.cores), EMBEDDING_SCHEMA
+            embed_photo_batches(self.reference, batch_size, cores=cores)
+            if entity == "photo"
+            else embed_text_batches(self.reference, batch_size, cores=cores),
+            EMBEDDING_SCHEMA,
         )
         rows = vectors.select(
             "*",
@@ -193,12 +193,3 @@ class _Progress:
         self.counts += Counts(rows, written, rows - written - failed, failed, by_code)
         self.embedded[entity] = self.embedded.get(entity, 0) + written
         self.context.progress.advance(rows, failed)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The job as a script for spark-submit."""
-    return run_as_script("embed", arguments)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

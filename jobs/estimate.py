@@ -1,19 +1,17 @@
 """Say what embedding all that is pending will take, from a timed sample: hours, GPU-hours, settings, cost."""
 
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from jobs.embedding.pending import pending_entities
-from jobs.estimating.commit import commit_seconds
-from jobs.estimating.plan import Measured, Pace, Portions, plan, recommended
-from jobs.estimating.sample import Sample, draw_sample, task_slots
-from jobs.runtime.context import JobContext
-from jobs.runtime.entry import run_as_script
-from jobs.runtime.models import model_reference
-from jobs.runtime.report import Counts, Report
-from udfs.encoders import describe_model
+from jobs.job.context import JobContext
+from jobs.job.durations import Measured, Pace, Portions, plan, recommended
+from jobs.job.model import model_reference
+from jobs.job.pending import pending_entities
+from jobs.job.report import Counts, Report
+from jobs.steps.estimate.commit import commit_seconds
+from jobs.steps.estimate.sample import Sample, draw_sample, task_slots
+from udfs.models import describe_model
 
 
 def run(context: JobContext) -> Report:
@@ -101,12 +99,3 @@ def _described(sample: Sample) -> dict[str, Any]:
         "cold_start_seconds": round(sample.cold_start_seconds, 3),
         "rounds": [asdict(done) for done in sample.rounds],
     }
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The job as a script for spark-submit."""
-    return run_as_script("estimate", arguments)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

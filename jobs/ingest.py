@@ -1,17 +1,14 @@
 """Ingest photos and claim records: only what is new or changed, and every file with its outcome."""
 
-import sys
-from collections.abc import Sequence
 from typing import Any
 
-from jobs.ingesting.claims import ingest_claims
-from jobs.ingesting.discovery import discover, listing
-from jobs.ingesting.links import link_photos
-from jobs.ingesting.photos import ingest_photos, pending_files
-from jobs.lakehouse.locations import remove_abandoned
-from jobs.runtime.context import JobContext
-from jobs.runtime.entry import run_as_script
-from jobs.runtime.report import Counts, Report
+from jobs.job.context import JobContext
+from jobs.job.report import Counts, Report
+from jobs.lakehouse.places import remove_abandoned
+from jobs.steps.ingest.claims import ingest_claims
+from jobs.steps.ingest.discovery import discover, listing
+from jobs.steps.ingest.links import link_photos
+from jobs.steps.ingest.photos import ingest_photos, pending_files
 from udfs.errors import InputError
 
 TABLES = ("source_files", "photo_files", "photos", "claims", "claim_photos")
@@ -69,12 +66,3 @@ def _dry_run(context: JobContext) -> Report:
         details["claims"] = ingest_claims(context)
     counts = Counts(rows_in=known + waiting, skipped=known)
     return Report("ingest", context.run_id, "dry_run", counts, details=details)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The job as a script for spark-submit."""
-    return run_as_script("ingest", arguments)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,12 +1,11 @@
 """The job `report`: one self-contained HTML page about everything that the tables hold."""
 
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jobs.runtime.context import JobContext
-from jobs.runtime.report import Counts, Report
+from jobs.job.context import JobContext
+from jobs.job.report import Counts, Report
 from udfs.errors import InputError, SettingsError
 
 JOB = "report"
@@ -21,15 +20,15 @@ def run(context: JobContext) -> Report:
         SettingsError: report.output is an address, not a path.
         InputError: the page cannot be written there.
     """
-    from jobs.reporting.gather import gather_content, gather_overview, mismatched_claims
-    from jobs.reporting.gather_duplicates import gather_duplicates
-    from jobs.reporting.page import render_page
-    from jobs.reporting.reading import Snapshot
+    from jobs.lakehouse.snapshot import Snapshot
+    from jobs.steps.report.gather import gather_content, gather_overview, mismatched_claims
+    from jobs.steps.report.gather_duplicates import gather_duplicates
+    from jobs.steps.report.page import render_page
 
     started = time.perf_counter()
     output = _output(context.settings.report.output)
     context.progress.say("Reading the tables for the report.")
-    snapshot = Snapshot(context)
+    snapshot = Snapshot(context.lakehouse)
     overview = gather_overview(snapshot)
     details: dict[str, Any] = {
         "claims": overview.rows["claims"],
@@ -89,14 +88,3 @@ def _write(output: Path, page: str) -> None:
             f"The report cannot be written to {output}: {error.strerror or error}. "
             "Set report.output to a path that can be written."
         ) from None
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """The job as a script, for spark-submit."""
-    from jobs.runtime.entry import run_as_script
-
-    return run_as_script(JOB, argv)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -1,16 +1,13 @@
 """Search the index by a sentence, a photo, a claim, or a sentence with a photo. Needs no Spark."""
 
-import sys
 import time
-from collections.abc import Sequence
 
-from jobs.runtime.context import JobContext
-from jobs.runtime.entry import run_as_script
-from jobs.runtime.report import Counts
-from jobs.searching.display import render_page, render_table
-from jobs.searching.filters import Filter, parse_filter
-from jobs.searching.find import search
-from jobs.searching.question import Hit, Query, SearchReport, SearchResult
+from jobs.index.filters import Filter, parse_filter
+from jobs.job.context import JobContext
+from jobs.job.report import Counts
+from jobs.retrieval.find import search
+from jobs.retrieval.question import Hit, Query, SearchReport, SearchResult
+from jobs.steps.search.display import render_page, render_table
 
 __all__ = [
     "Filter",
@@ -18,7 +15,6 @@ __all__ = [
     "Query",
     "SearchReport",
     "SearchResult",
-    "main",
     "parse_filter",
     "render_page",
     "render_table",
@@ -31,7 +27,7 @@ def run(context: JobContext, query: Query) -> SearchReport:
     """Answer the query; the report carries the hits as JSON values and, for page and table, the result itself.
 
     Raises:
-        ClaimlensError: see jobs.searching.find.search.
+        ClaimlensError: see jobs.retrieval.find.search.
     """
     started = time.monotonic()
     result = search(context.settings, query)
@@ -52,12 +48,3 @@ def run(context: JobContext, query: Query) -> SearchReport:
         },
         result=result,
     )
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The search as a script."""
-    return run_as_script("search", arguments)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

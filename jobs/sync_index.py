@@ -2,20 +2,13 @@
 
 import dataclasses
 import json
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jobs.lakehouse.contracts import INDEX_STATE
-from jobs.lakehouse.writes import Wave, stage, upsert
-from jobs.runtime.context import JobContext
-from jobs.runtime.entry import run_as_script
-from jobs.runtime.models import model_reference
-from jobs.runtime.report import Counts, Report
-from jobs.vector_index.protocol import CLAIMS, VECTORS, Fingerprint, VectorIndex, Written
-from jobs.vector_index.table_rows import (
+from jobs.index.protocol import CLAIMS, VECTORS, Fingerprint, VectorIndex, Written
+from jobs.index.rows import (
     SOURCES,
     Pinned,
     changed_claims,
@@ -26,6 +19,11 @@ from jobs.vector_index.table_rows import (
     vector_rows,
     with_thumbnails,
 )
+from jobs.job.context import JobContext
+from jobs.job.model import model_reference
+from jobs.job.report import Counts, Report
+from jobs.lakehouse.contracts import INDEX_STATE
+from jobs.lakehouse.writes import Wave, stage, upsert
 from udfs.errors import IndexMismatchError
 
 if TYPE_CHECKING:
@@ -69,7 +67,7 @@ def run(context: JobContext) -> Report:
             directory belongs to another model.
         ModelError: the model's key cannot be determined.
     """
-    from udfs.encoders import describe_model
+    from udfs.models import describe_model
 
     model = describe_model(model_reference(context.settings.model))
     return sync(context, model.model_key, model.dimension)
@@ -77,7 +75,7 @@ def run(context: JobContext) -> Report:
 
 def sync(context: JobContext, model_key: str, dimension: int) -> Report:
     """`run` for a given model_key; see there."""
-    from jobs.vector_index.lance_store import LanceStore, index_location
+    from jobs.index.stores.lance import LanceStore, index_location
 
     lakehouse = context.lakehouse
     lakehouse.ensure(*SOURCES, INDEX_STATE.name)
@@ -199,7 +197,7 @@ def _follow(context: JobContext, pinned: Pinned, index: VectorIndex, changes: _C
 def _apply(context: JobContext, index: VectorIndex, table: str, keys: Wave, rows: "DataFrame") -> Outcome:
     import pyarrow as pa
 
-    from jobs.vector_index.schemas import KEYS
+    from jobs.index.schemas import KEYS
 
     if not keys.rows:
         return Outcome()
@@ -299,12 +297,3 @@ def _dry_run(context: JobContext, pinned: Pinned, location: str, details: dict[s
         waiting = expected(vector_rows(pinned, full=False)).rows + expected(claim_rows(pinned)).rows
     report = Report("sync-index", context.run_id, "dry_run", Counts(rows_in=waiting), versions_in=pinned.versions)
     return dataclasses.replace(report, details={**details, "mode": mode})
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The job as a script for spark-submit."""
-    return run_as_script("sync-index", arguments)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

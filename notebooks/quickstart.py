@@ -27,9 +27,9 @@ if "dbutils" in globals():
 
 # COMMAND ----------
 
-from jobs import flow
-from jobs.runtime.context import JobContext
-from jobs.runtime.settings import load_settings
+from jobs import run
+from jobs.job.context import JobContext
+from jobs.settings.sections import load_settings
 
 settings = load_settings(place, overrides.split())
 context = JobContext.create(settings)
@@ -42,7 +42,7 @@ context = JobContext.create(settings)
 
 # COMMAND ----------
 
-done = flow.run(context)
+done = run.run(context)
 for job in done.details["jobs"]:
     print(f"{job['job']:<12}{job['status']:<16}{job['counts']}  {job['seconds']} s")
 

@@ -25,8 +25,8 @@ if "dbutils" in globals():
 
 from rich.console import Console
 
-from jobs.runtime.context import JobContext
-from jobs.runtime.settings import load_settings
+from jobs.job.context import JobContext
+from jobs.settings.sections import load_settings
 from jobs.search import Query, render_page, render_table, search
 
 settings = load_settings(place, overrides.split())

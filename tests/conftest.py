@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
-from jobs.runtime.settings import Settings, SparkSettings, TableSettings, load_settings
+from jobs.settings.sections import Settings, SparkSettings, TableSettings, load_settings
 
 ROOT = Path(__file__).resolve().parent.parent
 # How long an example takes depends on how busy the machine is, and says nothing about the code.
@@ -19,7 +19,7 @@ hypothesis_settings.load_profile("claimlens")
 @pytest.fixture(scope="session")
 def spark() -> Iterator[object]:
     """The one session of the run: two threads, up to four attempts a task, small shuffles."""
-    from jobs.runtime.session import spark_session
+    from jobs.spark.session import spark_session
 
     interpreted = load_settings("demo").spark.config  # a handful of rows, as in the demo
     session = spark_session(

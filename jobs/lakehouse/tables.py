@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 from jobs.lakehouse.contracts import CONTRACTS, TableContract
-from jobs.lakehouse.locations import located
-from jobs.runtime.settings import TableSettings
+from jobs.lakehouse.places import located
+from jobs.settings.sections import TableSettings
 from udfs.errors import SettingsError, TableContractError
 
 if TYPE_CHECKING:

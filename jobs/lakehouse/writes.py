@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jobs.lakehouse.contracts import CONTRACTS
-from jobs.lakehouse.locations import remove_directory
+from jobs.lakehouse.places import remove_directory
 from jobs.lakehouse.tables import Lakehouse
 
 if TYPE_CHECKING:

@@ -90,7 +90,7 @@ def same_kernel(model_directory: str, threads: int) -> BatchFunction:
     """claimlens' own kernel on the calling thread, in portions of the size that it likes best."""
     import torch
 
-    from udfs.pipeline import embed_photos
+    from udfs.inference.pipeline import embed_photos
 
     torch.set_num_threads(threads)
     encoder = kernel_encoder(Path(model_directory))
@@ -108,7 +108,7 @@ def same_kernel(model_directory: str, threads: int) -> BatchFunction:
 
 def kernel_encoder(model_directory: Path) -> Any:
     """The encoder as the product loads it by default."""
-    from udfs.encoders import ModelReference, load_encoder
+    from udfs.models import ModelReference, load_encoder
 
     return load_encoder(ModelReference(name=str(model_directory), device="cpu"))
 

@@ -20,7 +20,7 @@ def measure_drift(work: Work, began: float) -> dict[str, Any]:
 
     from tests.benchmarks.batch_functions import opened
     from tests.benchmarks.fidelity import fidelity, slow_vectors
-    from udfs.encoders import ModelReference
+    from udfs.models import ModelReference
 
     batches = (batch for file in work.files() for batch in pq.ParquetFile(file).iter_batches(8, columns=["jpeg"]))
     jpegs: list[bytes] = []

@@ -6,14 +6,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from udfs.encoders import ModelReference, describe_model, load_encoder
-from udfs.encoders.checkpoint import quiet, torch_device, unit_rows
-from udfs.encoders.pixels import Pixels, photo_pixels, photo_processor
-from udfs.encoders.protocol import Encoder
-from udfs.encoders.reference import model_directory
-from udfs.encoders.vision import pooled, tower_output
 from udfs.images.decode import decode_rgb
 from udfs.images.frames import decode_frame, frame_shape
+from udfs.inference.network import Encoder
+from udfs.inference.pixels import Pixels
+from udfs.inference.vectors import unit_rows
+from udfs.models import ModelReference, describe_model, load_encoder
+from udfs.models.reference import model_directory
+from udfs.models.transformers.checkpoint import quiet, torch_device
+from udfs.models.transformers.pixels import photo_pixels, photo_processor
+from udfs.models.transformers.vision import pooled, tower_output
 
 PORTION = 8
 

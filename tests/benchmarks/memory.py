@@ -20,8 +20,8 @@ def measure_growth(work: Work, began: float) -> dict[str, Any]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from udfs.embed import embed_photo_batches
-    from udfs.encoders import ModelReference
+    from udfs.functions.embed import embed_photo_batches
+    from udfs.models import ModelReference
 
     names = ["entity_id", "jpeg"]
 

@@ -29,10 +29,10 @@ def measure_residency(work: Work, began: float) -> dict[str, Any]:
 def _start(work: Work, way: str, tasks: int) -> Pass:
     import pyarrow as pa
 
-    from jobs.runtime.session import spark_session
-    from jobs.runtime.settings import SparkSettings
-    from udfs.embed import EMBEDDING_SCHEMA, embed_photo_batches
-    from udfs.encoders import ModelReference
+    from jobs.settings.sections import SparkSettings
+    from jobs.spark.session import spark_session
+    from udfs.functions.embed import EMBEDDING_SCHEMA, embed_photo_batches
+    from udfs.models import ModelReference
 
     spark = spark_session(SparkSettings(master=f"local[{tasks}]"))
     if way == "owner":

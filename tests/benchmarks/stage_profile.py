@@ -26,10 +26,10 @@ def profile_stages(work: Work, began: float) -> dict[str, Any]:
     import pyarrow as pa
     from pyspark.sql import functions as F
 
-    from jobs.runtime.session import spark_session
-    from jobs.runtime.settings import SparkSettings
-    from udfs.embed import EMBEDDING_SCHEMA, embed_photo_batches
-    from udfs.encoders import ModelReference
+    from jobs.settings.sections import SparkSettings
+    from jobs.spark.session import spark_session
+    from udfs.functions.embed import EMBEDDING_SCHEMA, embed_photo_batches
+    from udfs.models import ModelReference
 
     spark = spark_session(SparkSettings(master=f"local[{work.cores}]"))
     shutil.rmtree(work.scratch, ignore_errors=True)

@@ -98,8 +98,8 @@ def odd_photos(photos: int) -> dict[int, str]:
 
 
 def _base(kind: WorkSet, seed: int) -> NDArray[np.int16]:
-    from jobs.demo.dataset import scenes_of
-    from jobs.demo.render import render
+    from demo.drawing.render import render
+    from demo.training.dataset import scenes_of
 
     width, height = int(kind.width * MARGIN), int(kind.height * MARGIN)
     drawn = render(scenes_of(seed, 1)[0], width=1152, oversample=1).image

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from jobs.demo.claims import write_demo
+from demo.claims.files import write_demo
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 AFTER_INGEST = ("embeddings", "damage_predictions", "claim_assessments", "index_state", "job_runs", "_staging")
@@ -88,7 +88,7 @@ def claimlens(tmp_path) -> Callable[..., Answer]:
 
 def run_claimlens(folder: Path, *arguments: str) -> Answer:
     """Run `claimlens …` in a process of its own whose directory is `folder`."""
-    command = [sys.executable, "-m", "jobs.runtime.command_line", *arguments]
+    command = [sys.executable, "-m", "jobs.console.command_line", *arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         command, capture_output=True, text=True, cwd=folder, env=environment, timeout=400, check=False

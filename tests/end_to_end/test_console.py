@@ -57,7 +57,7 @@ def test_doctor_names_what_is_missing_and_how_to_mend_it(tmp_path, demo_input, c
     options = place(tmp_path, demo_input, f"spark.jar_cache={tmp_path}/no-jars", f"model.name={tmp_path}/no-model")
     answer = claimlens("doctor", *options)
     assert answer.status == 1
-    assert "jobs.runtime.delta_jars" in answer.output
+    assert "jobs.spark.delta_jars" in answer.output
     assert "no-model" in answer.output
     assert "Traceback" not in answer.errors
     assert not (tmp_path / "no-jars").exists()
@@ -83,7 +83,7 @@ def test_the_second_time_needs_no_network(tmp_path, finished, demo_input):
     assert (again.returncode, again.stderr) == (0, "")
     # A job with Spark, Delta, the model and MLflow's store, all from what is on this machine.
     options = [*place(finished.ingested(tmp_path), demo_input), "--set", "tracking.enabled=true"]
-    command = without_network(sys.executable, "-m", "jobs.runtime.command_line", "embed", "--json", *options)
+    command = without_network(sys.executable, "-m", "jobs.console.command_line", "embed", "--json", *options)
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=250)
     assert run.returncode == 0, run.stderr[-2000:]
     assert json.loads(run.stdout)["photos_embedded"] > 0

@@ -12,7 +12,7 @@ import pytest
 from pyspark.sql import functions as F
 
 from jobs.lakehouse.tables import Lakehouse
-from jobs.runtime.settings import TableSettings
+from jobs.settings.sections import TableSettings
 from tests.end_to_end.conftest import ROOT, place
 
 
@@ -71,7 +71,7 @@ def test_killing_the_driver_in_the_middle_of_embed_changes_nothing_in_the_end(
 
 
 def _start_embed_and_kill_it(cwd, folder, demo_input, more):
-    command = [sys.executable, "-m", "jobs.runtime.command_line", "embed", "--json", *place(folder, demo_input, *more)]
+    command = [sys.executable, "-m", "jobs.console.command_line", "embed", "--json", *place(folder, demo_input, *more)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(
         command, cwd=cwd, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True

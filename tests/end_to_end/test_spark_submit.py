@@ -16,8 +16,8 @@ from pathlib import Path
 import pyspark
 import pytest
 
-from jobs.runtime.delta_jars import delta_jars
-from jobs.runtime.settings import SparkSettings
+from jobs.settings.sections import SparkSettings
+from jobs.spark.delta_jars import delta_jars
 from tests.end_to_end.conftest import ROOT, place
 
 HOME = Path(pyspark.__file__).parent
@@ -77,13 +77,12 @@ def test_a_job_runs_on_a_cluster_from_the_archive_alone(tmp_path, demo_input, ar
         name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "PYSPARK_GATEWAY_PORT"}
     }
     environment |= {"PYSPARK_PYTHON": str(interpreter), "PYSPARK_DRIVER_PYTHON": str(interpreter)}
-    scripts = tmp_path / "scripts" / "jobs"
-    scripts.mkdir(parents=True)
+    (tmp_path / "scripts").mkdir()
+    # Alone in its folder, so that nothing but the archive can supply jobs, udfs and conf.
+    script = shutil.copy(ROOT / "jobs" / "console" / "submit.py", tmp_path / "scripts")
     reports = {}
     with standalone_cluster(tmp_path, environment) as master:
         for job in ("ingest", "embed"):
-            # Alone in its folder, so that nothing but the archive can supply jobs, udfs and conf.
-            script = shutil.copy(ROOT / "jobs" / f"{job}.py", scripts)
             command = [
                 str(HOME / "bin" / "spark-submit"),
                 "--master", master, "--py-files", str(archive), "--jars", ",".join(delta_jars(SparkSettings())),
@@ -91,7 +90,7 @@ def test_a_job_runs_on_a_cluster_from_the_archive_alone(tmp_path, demo_input, ar
                 "--conf", "spark.executor.cores=1", "--conf", "spark.driver.host=127.0.0.1",
                 "--conf", "spark.databricks.delta.snapshotPartitions=1", "--conf", "spark.ui.enabled=false",
                 "--driver-java-options", "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m",
-                script, "--json", *place(tmp_path, demo_input), "--set", "embed.partitions=2",
+                script, job, "--json", *place(tmp_path, demo_input), "--set", "embed.partitions=2",
             ]  # fmt: skip
             done = subprocess.run(
                 command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=400, check=False
@@ -129,6 +128,6 @@ def test_the_archive_carries_the_settings_and_the_demo_model(archive):
         "conf/base.yaml",
         "conf/taxonomies/vehicle.yaml",
         "conf/models/demo/model.safetensors",
-        "udfs/embed.py",
+        "udfs/functions/embed.py",
     ):
         assert re.search(rf"^{re.escape(name)}\s", listing, re.MULTILINE), name

@@ -26,16 +26,16 @@ import torch
 
 from tests.benchmarks.work_sets import SETS, jpegs
 from tests.gpu.shapes import SHAPES, model_directory
-from udfs.encoders import ModelReference, load_encoder, settled
-from udfs.engines.device import DeviceEngine
-from udfs.engines.device_decode import can_decode_on, decode_on_device
 from udfs.images.frames import decode_frame, frame_shape
 from udfs.images.photo_error import PhotoError
-from udfs.pipeline import embed_batches
-from udfs.residency.client import embed_by_owner
+from udfs.inference.engines.device import DeviceEngine
+from udfs.inference.engines.device_decode import can_decode_on, decode_on_device
+from udfs.inference.host.client import embed_by_owner
+from udfs.inference.pipeline import embed_batches
+from udfs.models import ModelReference, load_encoder, settled
 
 ARROW_BYTES = 4 * 1024 * 1024
-"""jobs/runtime/session.py has Spark cut its Arrow batches there; this script does without the jobs' packages."""
+"""jobs/spark/session.py has Spark cut its Arrow batches there; this script does without the jobs' packages."""
 WARM_UP = 3
 HEADINGS = (
     "model",

@@ -14,7 +14,7 @@ from tests.models import build_clip, build_mobilenet_v1, build_siglip
 
 LOSE_THE_DEVICE = """
 import torch
-from udfs.forward import is_device_lost
+from udfs.inference.isolation import is_device_lost
 try:
     torch.zeros(2, device="cuda")[torch.tensor([7], device="cuda")]
     torch.cuda.synchronize()
@@ -43,7 +43,7 @@ def jpegs(count: int, width: int = 640, height: int = 480) -> list[bytes]:
 
 
 def embedded(engine, photos: list[bytes]) -> np.ndarray:
-    from udfs.pipeline import embed_batches
+    from udfs.inference.pipeline import embed_batches
 
     batch = pa.RecordBatch.from_arrays(
         [pa.array([str(row) for row in range(len(photos))]), pa.array(photos, pa.binary())], ["entity_id", "jpeg"]
@@ -55,8 +55,8 @@ def embedded(engine, photos: list[bytes]) -> np.ndarray:
 
 @pytest.fixture
 def engine_on():
-    from udfs.encoders import ModelReference, load_encoder
-    from udfs.engines import engine_for
+    from udfs.inference.engines import engine_for
+    from udfs.models import ModelReference, load_encoder
 
     opened = []
 
@@ -105,8 +105,8 @@ def test_a_lost_device_is_told_from_a_photo_that_fails():
 def test_nvjpeg_gives_the_frames_that_the_cores_give():
     import torch
 
-    from udfs.engines.device_decode import can_decode_on, decode_on_device
     from udfs.images.frames import decode_frame, frame_shape
+    from udfs.inference.engines.device_decode import can_decode_on, decode_on_device
 
     device = torch.device("cuda:0")
     if not can_decode_on(device):

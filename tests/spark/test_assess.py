@@ -6,9 +6,9 @@ import pytest
 from pyspark.sql import Row
 
 from jobs import assess, classify
+from jobs.job.context import JobContext
+from jobs.job.report import Report
 from jobs.lakehouse.writes import delete_keys
-from jobs.runtime.context import JobContext
-from jobs.runtime.report import Report
 from tests.spark.test_classify import SHOWN, add_rows, context_in, embedding, photo_id, stand_in
 
 CLAIMS = {

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from jobs import classify
+from jobs.job.context import JobContext
 from jobs.lakehouse.contracts import CONTRACTS
 from jobs.lakehouse.writes import append_once
-from jobs.runtime.context import JobContext
 from tests.conftest import settings_in
-from tests.unit.classifiers.concepts import DIMENSION, MODEL_KEY, SCALE, TAXONOMY, encode_texts, photo
-from udfs.classify import classify_udf
+from tests.unit.heads.concepts import DIMENSION, MODEL_KEY, SCALE, TAXONOMY, encode_texts, photo
+from udfs.functions.classify import classify_udf
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 SHOWN = {
@@ -45,12 +45,12 @@ def embedding(number, vector, model_key=MODEL_KEY):
 
 def stand_in(monkeypatch):
     """A text tower of known directions in place of a loaded model; returns its description, to be altered."""
-    import udfs.encoders
+    import udfs.models
 
     model = SimpleNamespace(model_key=MODEL_KEY, has_text=True, dimension=DIMENSION)
     encoder = SimpleNamespace(encode_texts=encode_texts, logit_scale=SCALE, model_key=MODEL_KEY)
-    monkeypatch.setattr(udfs.encoders, "describe_model", lambda _: model)
-    monkeypatch.setattr(udfs.encoders, "load_encoder", lambda _: encoder)
+    monkeypatch.setattr(udfs.models, "describe_model", lambda _: model)
+    monkeypatch.setattr(udfs.models, "load_encoder", lambda _: encoder)
     return model
 
 

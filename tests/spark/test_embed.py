@@ -4,12 +4,12 @@ import pytest
 from pyspark.sql import functions as F
 
 from jobs import embed
-from jobs.runtime.context import JobContext
+from jobs.job.context import JobContext
 from tests.conftest import settings_in
 from tests.models import build_clip, build_vit
 from tests.spark.rows import add_photos, jpeg, put_claims
-from udfs.encoders import ModelReference
 from udfs.errors import FailureRateError, ModelError
+from udfs.models import ModelReference
 
 COLOURS = [(red, green, 90) for red in range(0, 250, 60) for green in (10, 200)]
 
@@ -48,7 +48,7 @@ def photos_in(context, partitions: int = 6):
 
 
 def test_all_tasks_of_a_machine_share_one_process_and_one_load(context, tmp_path):
-    from udfs.embed import EMBEDDING_SCHEMA, embed_photo_batches
+    from udfs.functions.embed import EMBEDDING_SCHEMA, embed_photo_batches
 
     add_photos(context.lakehouse, [jpeg(colour) for colour in COLOURS])
     model = ModelReference(str(build_vit(tmp_path / "vit", seed=3)))
@@ -82,8 +82,8 @@ def test_a_job_reports_its_processes_loads_and_where_the_time_went(context):
 
 
 def test_a_process_that_is_killed_costs_a_retry_and_no_photo(context, tmp_path):
-    from jobs.runtime.models import model_reference
-    from udfs.embed import EMBEDDING_SCHEMA, embed_photo_batches
+    from jobs.job.model import model_reference
+    from udfs.functions.embed import EMBEDDING_SCHEMA, embed_photo_batches
 
     ids = add_photos(
         context.lakehouse, [jpeg((red, green, 20)) for red in range(0, 250, 20) for green in range(0, 250, 14)]
@@ -113,8 +113,8 @@ def test_a_process_that_is_killed_costs_a_retry_and_no_photo(context, tmp_path):
 
 
 def test_a_wave_reads_only_the_files_that_arrived_in_it(context):
-    from jobs.embedding.pending import pending_entities
-    from jobs.embedding.waves import plan_waves
+    from jobs.job.pending import pending_entities
+    from jobs.lakehouse.waves import plan_waves
 
     arrived = [add_photos(context.lakehouse, [jpeg(colour) for colour in part]) for part in (COLOURS[:3], COLOURS[3:6])]
     (pending,) = [rows for rows in pending_entities(context, "any key", has_text=False) if rows.entity == "photo"]
@@ -138,8 +138,8 @@ def test_an_arrival_larger_than_a_wave_is_embedded_in_shares(context):
 
 
 def test_the_function_for_sql_gives_the_jobs_vectors_and_null_where_there_is_none(context, spark):
-    from jobs.runtime.models import model_reference
-    from udfs.embed import photo_embedding_udf
+    from jobs.job.model import model_reference
+    from udfs.functions.embed import photo_embedding_udf
 
     good = [jpeg(colour) for colour in COLOURS]
     add_photos(context.lakehouse, [*good, good[0][:200]])

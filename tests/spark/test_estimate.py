@@ -5,9 +5,9 @@ import dataclasses
 import pytest
 
 from jobs import embed, estimate
-from jobs.estimating.comparison import compare_with_estimate
-from jobs.runtime.context import JobContext
-from jobs.runtime.execution import execute
+from jobs.job.context import JobContext
+from jobs.job.execution import execute
+from jobs.steps.embed.comparison import compare_with_estimate
 from tests.conftest import settings_in
 from tests.models import build_clip
 from tests.spark.rows import add_photos, jpeg, put_claims

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from jobs.ingest import run
-from jobs.runtime.context import JobContext
+from jobs.job.context import JobContext
 from tests.conftest import settings_in
 from udfs.errors import FailureRateError, InputError
 
@@ -125,9 +125,9 @@ def test_only_new_and_changed_files_are_read_and_copies_are_not_decoded_again(pl
 def test_a_file_that_is_gone_before_it_is_read_keeps_a_row(place):
     put(place.photos / "C-1" / "a.jpg", photo_bytes(1))
     put(place.photos / "C-1" / "b.jpg", photo_bytes(2))
-    from jobs.ingesting.discovery import discover
-    from jobs.ingesting.photos import ingest_photos
-    from jobs.runtime.report import Counts
+    from jobs.job.report import Counts
+    from jobs.steps.ingest.discovery import discover
+    from jobs.steps.ingest.photos import ingest_photos
 
     context = JobContext.create(settings_in(place.folder, f"ingest.photos={place.photos}"))
     discover(context)

@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 from jobs.lakehouse.contracts import CONTRACTS
 from jobs.lakehouse.tables import Lakehouse
 from jobs.lakehouse.writes import append_once, delete_keys, stage, upsert
-from jobs.runtime.settings import TableSettings
+from jobs.settings.sections import TableSettings
 from udfs.errors import TableContractError
 
 

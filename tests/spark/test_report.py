@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from jobs import report
+from jobs.job.context import JobContext
 from jobs.lakehouse.contracts import CONTRACTS
-from jobs.runtime.context import JobContext
 from tests.conftest import settings_in
 from udfs.errors import InputError, SettingsError
 

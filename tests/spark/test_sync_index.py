@@ -8,12 +8,12 @@ import pytest
 from PIL import Image
 from pyspark.sql import functions as F
 
+from jobs.index.protocol import CLAIMS, VECTORS
+from jobs.index.stores.lance import LanceStore
+from jobs.job.context import JobContext
 from jobs.lakehouse.contracts import CONTRACTS
 from jobs.lakehouse.writes import delete_keys, upsert
-from jobs.runtime.context import JobContext
 from jobs.sync_index import sync
-from jobs.vector_index.lance_store import LanceStore
-from jobs.vector_index.protocol import CLAIMS, VECTORS
 from udfs.errors import IndexMismatchError
 
 MODEL, HEAD, DIMENSION = "model-a", "head-a", 4

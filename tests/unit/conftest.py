@@ -3,7 +3,7 @@
 import pytest
 
 from tests.models import build_clip
-from udfs.encoders import ModelReference, load_encoder
+from udfs.models import ModelReference, load_encoder
 
 
 @pytest.fixture(scope="session")

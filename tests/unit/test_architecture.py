@@ -11,13 +11,27 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = {"torch", "transformers", "mlflow", "pyspark", "delta", "lancedb", "lance", "pandas", "sklearn", "matplotlib"}
-FOUNDATION = ("jobs.runtime", "jobs.lakehouse", "jobs.vector_index")
-JOB_USES_JOB = {
-    "jobs.embed": {"jobs.classify"},  # new photos are classified in embed's pass
-    "jobs.assess": {"jobs.classify"},  # which head's predictions are assessed
-    "jobs.flow": {"jobs.ingest", "jobs.embed", "jobs.classify", "jobs.assess", "jobs.sync_index", "jobs.report"},
-}
-"""The only arrows from one job module to another."""
+FLOORS: tuple[tuple[str, ...], ...] = (
+    ("udfs.errors", "udfs.outcome"),
+    ("udfs.images", "udfs.heads"),
+    ("udfs.assessment", "udfs.inference"),
+    ("udfs.models",),
+    ("udfs.inference.host",),
+    ("udfs.functions",),
+    ("conf", "demo"),
+    ("jobs.settings",),
+    ("jobs.lakehouse", "jobs.spark"),
+    ("jobs.job", "jobs.index"),
+    ("jobs.retrieval",),
+    ("jobs.steps",),
+    ("jobs",),
+    ("jobs.run",),
+    ("jobs.console",),
+    ("notebooks", "tests"),
+)
+"""The house, from the ground up. A room knows only what lies on floors below it; the longest name that fits a module
+tells its room. `jobs` are the job files themselves, and `jobs.run` is the flow that puts them in a row."""
+ROOMS = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 CLASSIC_ONLY = {"SparkContext", "sparkContext", "RDD", "rdd", "_jvm", "_jsc", "_jdf", "broadcast", "Broadcast"}
 
 
@@ -28,7 +42,7 @@ def module_name(path: Path) -> str:
 
 @cache
 def modules() -> dict[str, ast.Module]:
-    files = [path for package in ("jobs", "udfs") for path in sorted((ROOT / package).rglob("*.py"))]
+    files = [path for package in ("jobs", "udfs", "demo") for path in sorted((ROOT / package).rglob("*.py"))]
     return {module_name(path): ast.parse(path.read_text(encoding="utf-8")) for path in files}
 
 
@@ -61,11 +75,26 @@ def within(name: str, *packages: str) -> bool:
     return any(name == package or name.startswith(f"{package}.") for package in packages)
 
 
-def is_job(name: str) -> bool:
-    """A job is a module that stands directly in jobs/."""
-    return (
-        name.startswith("jobs.") and name.count(".") == 1 and (ROOT / "jobs" / f"{name.partition('.')[2]}.py").is_file()
-    )
+def room_of(name: str) -> str | None:
+    """The room of a module of ours; each job has a room of its own among the steps."""
+    room = next((room for room in sorted(ROOMS, key=len, reverse=True) if within(name, room)), None)
+    if room == "jobs.steps":
+        return ".".join(name.split(".")[:3])
+    return name if room == "jobs" else room
+
+
+def floor_of(room: str) -> int:
+    return ROOMS[next(known for known in sorted(ROOMS, key=len, reverse=True) if within(room, known))]
+
+
+def arrows() -> Iterator[tuple[str, str, str, str]]:
+    """Every import from room to room: module, its room, what it imports, the room of that. Lazy ones count too."""
+    for name, tree in modules().items():
+        room = room_of(name)
+        for target in everywhere(tree):
+            other = room_of(target)
+            if room and other and room != other and target not in {"jobs", "jobs.steps"}:
+                yield name, room, target, other
 
 
 def top_package(name: str) -> str:
@@ -88,26 +117,59 @@ def test_executor_code_never_reaches_for_the_driver():
     assert not offences
 
 
-def test_the_foundation_knows_no_job():
-    # The command line is the door: it loads jobs by name, and the demo's generator.
-    offences = [
-        f"{name} imports {target}"
-        for name, tree in modules().items()
-        if within(name, *FOUNDATION) and name != "jobs.runtime.command_line"
-        for target in everywhere(tree)
-        if within(target, "jobs") and target != "jobs" and not within(target, *FOUNDATION)
+def test_every_room_is_there():
+    empty = [
+        room
+        for room in ROOMS
+        if not (ROOT / room.replace(".", "/")).with_suffix(".py").is_file()
+        and not any((ROOT / room.replace(".", "/")).glob("*.py"))
     ]
-    assert not offences
+    assert not empty
 
 
-def test_jobs_use_only_the_jobs_that_are_listed():
+def test_arrows_run_one_way():
+    """Downwards only; so no two rooms know each other, no job knows another, and no job reads another's steps."""
+    offences = [
+        f"{name} imports {target}" for name, room, target, other in arrows() if floor_of(other) >= floor_of(room)
+    ]
+    assert not sorted(offences)
+
+
+def test_a_job_uses_only_its_own_steps():
     offences = [
         f"{name} imports {target}"
-        for name, tree in modules().items()
-        if within(name, "jobs") and not within(name, *FOUNDATION)
-        for target in everywhere(tree)
-        if is_job(target) and target != name and target not in JOB_USES_JOB.get(name, set())
+        for name, room, target, other in arrows()
+        if within(other, "jobs.steps")
+        and not within(room, "jobs.console")
+        and other.split(".")[2] != name.split(".")[1]
     ]
+    assert not sorted(offences)
+
+
+def test_the_demo_is_only_asked_for_by_the_job_that_renders_it():
+    assert {name for name, _, _, other in arrows() if other == "demo"} <= {"jobs.demo_data"}
+
+
+def test_what_spark_is_handed_lies_on_the_executors_side():
+    """A function for executors carries its module along: it has to be one of udfs, defined there and imported."""
+    handed = {"mapInArrow", "mapInPandas", "applyInArrow", "applyInPandas", "pandas_udf", "udf"}
+    offences = []
+    for name, tree in modules().items():
+        if within(name, "udfs"):
+            continue
+        from_udfs = {
+            alias.asname or alias.name
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom) and within(node.module or "", "udfs")
+            for alias in node.names
+        }
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name):
+                called = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
+                if called in handed and node.args:
+                    names = {inner.id for inner in ast.walk(node.args[0]) if isinstance(inner, ast.Name)}
+                    if not names & from_udfs:
+                        offences.append(f"{name}:{node.lineno} hands {ast.unparse(node.args[0])} to {called}")
     assert not offences
 
 
@@ -137,7 +199,7 @@ def test_nothing_that_only_the_classic_api_has():
 @cache
 def loaded_by_the_command_line() -> frozenset[str]:
     seen: set[str] = set()
-    waiting = ["jobs", "jobs.runtime", "jobs.runtime.command_line"]
+    waiting = ["jobs", "jobs.console", "jobs.console.command_line"]
     while waiting:
         name = waiting.pop()
         if name in seen or name not in modules():
@@ -150,7 +212,9 @@ def loaded_by_the_command_line() -> frozenset[str]:
 
 
 def test_modules_behind_the_command_line_import_nothing_heavy():
-    light = loaded_by_the_command_line() | {name for name in modules() if within(name, "jobs.runtime")}
+    light = loaded_by_the_command_line() | {
+        name for name in modules() if within(name, "jobs.console", "jobs.job", "jobs.settings", "jobs.spark")
+    }
     light |= {"jobs.lakehouse.contracts"}
     offences = [
         f"{name} imports {target}"
@@ -162,7 +226,7 @@ def test_modules_behind_the_command_line_import_nothing_heavy():
 
 
 def test_importing_the_command_line_loads_nothing_heavy():
-    code = "import sys, jobs.runtime.command_line; print(' '.join(m for m in sys.modules if '.' not in m))"
+    code = "import sys, jobs.console.command_line; print(' '.join(m for m in sys.modules if '.' not in m))"
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = set(run.stdout.split())
     assert "typer" in loaded

@@ -15,7 +15,7 @@ from udfs.images.decode import decode_rgb, explain, open_photo
 from udfs.images.metadata import capture_time, orientation, read_exif
 from udfs.images.perceptual import perceptual_hash
 from udfs.images.photo_error import PhotoError
-from udfs.images.quiet import without_warnings
+from udfs.images.pillow_warnings import without_warnings
 from udfs.images.sniff import sniff_format
 from udfs.outcome import ErrorCode, Status
 

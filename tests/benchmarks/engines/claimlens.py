@@ -8,10 +8,10 @@ from tests.benchmarks.contract import Engine, Pass, Work
 
 def start(work: Work) -> Pass:
     """See contract.Engine."""
-    from jobs.runtime.session import spark_session
-    from jobs.runtime.settings import SparkSettings
-    from udfs.embed import EMBEDDING_SCHEMA, embed_photo_batches
-    from udfs.encoders import ModelReference
+    from jobs.settings.sections import SparkSettings
+    from jobs.spark.session import spark_session
+    from udfs.functions.embed import EMBEDDING_SCHEMA, embed_photo_batches
+    from udfs.models import ModelReference
 
     spark = spark_session(SparkSettings(master=f"local[{work.cores}]"))
     embed = embed_photo_batches(ModelReference(name=str(work.model)))

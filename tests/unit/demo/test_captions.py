@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from jobs.demo.captions import all_facts, caption, facts_of, search_sentence
-from jobs.demo.render import render
-from jobs.demo.scene import random_scene
+from demo.claims.captions import all_facts, caption, facts_of, search_sentence
+from demo.drawing.render import render
+from demo.drawing.scene import random_scene
 
 
 def scenes(count):

@@ -7,7 +7,7 @@ import json
 import pytest
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from jobs.demo.claims import write_demo
+from demo.claims.files import write_demo
 
 GPS = 0x8825
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from jobs.demo.evaluate import MODEL, load, measure, photo_files, unseen_scenes
-from udfs.classifiers.taxonomy import load_taxonomy
+from demo.training.evaluate import MODEL, load, measure, photo_files, unseen_scenes
+from udfs.heads.taxonomy import load_taxonomy
 
 LARGEST = 6 * 1024 * 1024
 

@@ -16,7 +16,7 @@ from tests.unit.images.pictures import LIMITS, cleaned, difference, encoded, ope
 from udfs.images import sanitise as sanitise_module
 from udfs.images.decode import decode_rgb
 from udfs.images.photo_error import PhotoError, one_line
-from udfs.images.quiet import without_warnings
+from udfs.images.pillow_warnings import without_warnings
 from udfs.images.sanitise import SanitisedPhoto, SanitiseLimits, sanitise
 from udfs.outcome import ErrorCode, Status
 

@@ -1,0 +1,1 @@
+"""The demo's claims: what happened, in words, and the files that hold it."""

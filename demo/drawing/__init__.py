@@ -1,0 +1,1 @@
+"""Draws vehicles and damage, so that the demo has photos of its own."""

@@ -1,0 +1,1 @@
+"""Trains and measures the model that ships in conf/models/demo."""

@@ -1,0 +1,1 @@
+"""What a job is given and what it gives: context, execution, report, progress, tracking."""

@@ -1,0 +1,129 @@
+"""What a job is given: settings, session, tables, clock, progress and tracking."""
+
+import dataclasses
+import json
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from jobs.job.progress import Progress, SilentProgress
+from jobs.job.report import Counts, Report
+from jobs.job.tracking import NoTracker, Tracker
+from jobs.settings.sections import Settings
+from udfs.errors import FailureRateError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from jobs.lakehouse.tables import Lakehouse
+
+
+def utc_now() -> datetime:
+    """The time, with its zone."""
+    return datetime.now(UTC)
+
+
+def new_run_id() -> str:
+    """An id for one run of one job."""
+    return uuid.uuid4().hex
+
+
+class _Shared:
+    """The session and the tables, made when they are first needed and shared by the jobs of one flow."""
+
+    def __init__(self) -> None:
+        self.spark: SparkSession | None = None
+        self.lakehouse: Lakehouse | None = None
+
+
+@dataclass(frozen=True)
+class JobContext:
+    """Everything with an effect that a job may use. `clock` and `run_id` are injected so that tests can fix them."""
+
+    settings: Settings
+    run_id: str = field(default_factory=new_run_id)
+    dry_run: bool = False
+    clock: Callable[[], datetime] = utc_now
+    progress: Progress = field(default_factory=SilentProgress)
+    tracker: Tracker = field(default_factory=NoTracker)
+    _shared: _Shared = field(default_factory=_Shared, repr=False)
+
+    @classmethod
+    def create(
+        cls,
+        settings: Settings,
+        *,
+        dry_run: bool = False,
+        progress: Progress | None = None,
+        tracker: Tracker | None = None,
+    ) -> "JobContext":
+        """A context for one run; silent and untracked unless told otherwise."""
+        return cls(settings, dry_run=dry_run, progress=progress or SilentProgress(), tracker=tracker or NoTracker())
+
+    @property
+    def spark(self) -> "SparkSession":
+        """The Spark session, started on first use."""
+        if self._shared.spark is None:
+            from jobs.spark.session import spark_session
+
+            self._shared.spark = spark_session(self.settings.spark)
+        return self._shared.spark
+
+    @property
+    def started(self) -> bool:
+        """Whether a Spark session is in use: a job that failed before needs none to say so."""
+        return self._shared.spark is not None
+
+    @property
+    def lakehouse(self) -> "Lakehouse":
+        """The tables."""
+        if self._shared.lakehouse is None:
+            from jobs.lakehouse.tables import Lakehouse
+
+            self._shared.lakehouse = Lakehouse(self.spark, self.settings.tables)
+        return self._shared.lakehouse
+
+    def next_job(self) -> "JobContext":
+        """The same place and session under a run id of its own, for the next job of a flow."""
+        return dataclasses.replace(self, run_id=new_run_id())
+
+    def check_failure_rate(self, counts: Counts) -> None:
+        """Stop a job of which too much fails.
+
+        Raises:
+            FailureRateError: above limits.failure_rate, once limits.failure_minimum rows were worked on.
+        """
+        limits = self.settings.limits
+        if counts.written + counts.failed >= limits.failure_minimum and counts.failure_rate > limits.failure_rate:
+            codes = ", ".join(f"{code} {number}" for code, number in sorted(counts.by_code.items()))
+            raise FailureRateError(
+                f"{counts.failed} of {counts.written + counts.failed} rows failed ({codes}), more than "
+                f"limits.failure_rate = {limits.failure_rate:g} allows; what was done is kept. "
+                "Mend the input, or raise the limit."
+            )
+
+    def record(self, report: Report) -> None:
+        """Write the report to job_runs; a job that used no Spark, such as search, starts none for this."""
+        if not self.started:
+            return
+        from pyspark.sql import Row
+
+        from jobs.lakehouse.contracts import JOB_RUNS
+        from jobs.lakehouse.writes import append_new
+
+        row = Row(
+            run_id=report.run_id,
+            job=report.job,
+            status=report.status,
+            finished_at=self.clock(),
+            rows_in=report.counts.rows_in,
+            written=report.counts.written,
+            skipped=report.counts.skipped,
+            failed=report.counts.failed,
+            seconds=float(report.seconds),
+            photos_per_second=float(report.photos_per_second),
+            report=json.dumps(report.as_dict()),
+        )
+        append_new(self.lakehouse, self.spark.createDataFrame([row], JOB_RUNS.schema), JOB_RUNS.name)

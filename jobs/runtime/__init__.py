@@ -1,1 +1,0 @@
-"""What every job stands on: settings, the Spark session, the command line, the report and tracking."""

@@ -1,0 +1,1 @@
+"""The one settings object, its sections, and the layers that it is read from."""

@@ -1,0 +1,350 @@
+"""The one settings object: defaults < conf/base.yaml < conf/<place>.yaml < environment < --set a.b=c."""
+
+import difflib
+import os
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from jobs.settings.layers import (
+    ENVIRONMENT_PREFIX,
+    environment_layer,
+    override_layer,
+    place_layer,
+    shipped_layer,
+)
+from udfs.errors import SettingsError
+
+
+class Section(BaseModel):
+    """A group of settings; unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SparkSettings(Section):
+    """How the Spark session is found or built."""
+
+    app_name: str = Field("claimlens", description="Name of the Spark application")
+    master: str | None = Field(None, description="Master URL; null takes the running session's, else local[*]")
+    remote: str | None = Field(None, description="Spark Connect address, for example sc://host:15002 or local[2]")
+    driver_memory: str = Field("2g", description="Memory of the driver's JVM")
+    shuffle_partitions: int = Field(8, ge=1, description="Tasks after a shuffle")
+    delta_package: str = Field("io.delta:delta-spark_4.2_2.13:4.4.0", description="Maven coordinates of Delta")
+    delta_jars: list[str] = Field([], description="Delta jars supplied by hand, instead of Maven Central")
+    jar_cache: str = Field("~/.cache/claimlens/ivy", description="Where downloaded Delta jars are kept")
+    config: dict[str, str] = Field({}, description="Any further Spark configuration")
+
+
+class TableSettings(Section):
+    """Where the tables are: a Unity Catalog schema, or a directory."""
+
+    catalog: str | None = Field(None, description="Unity Catalog catalog; null keeps the tables under tables.root")
+    schema_name: str | None = Field(None, description="Schema; set together with catalog")
+    root: str = Field(".claimlens/lakehouse", description="Directory of the tables, any path that Spark writes")
+    staging: str | None = Field(
+        None, description="Directory for waves between inference and commit; null: root/_staging"
+    )
+    staging_hours: float = Field(24, ge=0, description="Age after which a wave left by a killed run is cleared away")
+
+
+class ClaimSettings(Section):
+    """Where claim records come from, and which of their columns means what."""
+
+    path: str | None = Field(None, description="File or directory of the claim records; null: no claims")
+    format: Literal["json", "csv", "parquet", "delta"] = Field("json", description="json, csv, parquet or delta")
+    multiline: bool = Field(True, description="json: the file is one array, not one record a line")
+    options: dict[str, str] = Field({}, description="Further options for Spark's reader")
+    columns: dict[str, str] = Field({}, description="column of claims -> column of the source, dots for nesting")
+    date_formats: list[str] = [
+        "yyyy-MM-dd HH:mm:ss",
+        "yyyy-MM-dd'T'HH:mm:ss",
+        "yyyy-MM-dd",
+        "dd-MM-yyyy",
+        "dd/MM/yyyy",
+        "dd.MM.yyyy",
+    ]  # tried in this order; the first that fits a value decides, so put your own first
+    sentinel_dates: list[str] = Field(["1900-01-01"], description="Dates that stand for 'not known': kept and flagged")
+    dirty_keys: list[str] = Field(
+        [r"(?i)as per list.*", r"(?i)n/?a", r"(?i)unknown", r"-+", r"\s*"],
+        description="Regular expressions of keys that are text, not keys: kept and flagged",
+    )
+
+
+class LinkSettings(Section):
+    """How a photo finds its claims."""
+
+    kind: Literal["metadata", "path_pattern", "none"] = Field(
+        "path_pattern", description="metadata (a file), path_pattern (the photo's path), or none"
+    )
+    path: str | None = Field(None, description="metadata: the file with one row per photo and claim")
+    format: Literal["csv", "json", "parquet", "delta"] = Field("csv", description="metadata: the file's format")
+    photo_column: str = Field("image_name", description="metadata: column with the photo's name or relative path")
+    claim_column: str = Field("claim_no", description="metadata: column with the claim's number")
+    pattern: str = Field(r".*/(?P<claim_id>[^/]+)/[^/]+$", description="path_pattern: names the group claim_id")
+
+
+class IngestSettings(Section):
+    """Photos in, and what they become."""
+
+    photos: str | None = Field(None, description="Directory, glob, object store or volume path of the photos")
+    glob: str = Field("*", description="Names of the files that are photos, for example *.jpg")
+    recursive: bool = Field(True, description="Look into subdirectories too")
+    auto_loader: bool = Field(False, description="Discover files by Databricks Auto Loader")
+    wave_photos: int = Field(2000, ge=1, description="Files that are read, cleaned and committed together")
+    partitions: int = Field(4, ge=1, description="Tasks that read and clean a wave")
+    longest_side: int = Field(1024, ge=32, description="Longest side of a sanitised photo in pixels")
+    jpeg_quality: int = Field(88, ge=1, le=100, description="Quality of the sanitised JPEG")
+    maximum_bytes: int = Field(64 * 1024 * 1024, ge=1, description="Larger files fail with too_many_bytes")
+    maximum_pixels: int = Field(150_000_000, ge=1, description="Larger pictures fail with too_many_pixels")
+    claims: ClaimSettings = ClaimSettings()
+    links: LinkSettings = LinkSettings()
+
+
+class ModelSettings(Section):
+    """The encoder."""
+
+    name: str = Field("bundled:demo", description="bundled:NAME, a local directory, or a Hugging Face hub name")
+    revision: str | None = Field(None, description="Commit of the hub model; required for hub models")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="auto takes a GPU where there is one")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto",
+        description="auto: half precision where the hardware has it and the model bears it; part of the model_key",
+    )
+    scaled_decoding: bool = Field(
+        True, description="Decode large photos at 1/2, 1/4 or 1/8 of their size; part of the model_key"
+    )
+    compiled: bool = Field(False, description="Run the photo network through torch.compile; needs a C++ compiler")
+    batch_size: int | None = Field(
+        None, ge=1, description="Photos that go through the model together; null: what suits the device"
+    )
+    cores: int | None = Field(None, ge=1, description="Cores for inference on an executor; null: all it may use")
+
+
+class EmbedSettings(Section):
+    """Which entities get vectors, and in what portions."""
+
+    photos: bool = Field(True, description="Embed photos")
+    narratives: bool = Field(True, description="Embed claim narratives, where the model has a text tower")
+    classify: bool = Field(True, description="Classify new photos in the same pass, where the model has a text tower")
+    wave_photos: int = Field(4096, ge=1, description="Photos inferred and committed together; a crash loses one wave")
+    partitions: int | None = Field(
+        None, ge=1, description="Tasks per wave; null: as the files are split, which moves no photo"
+    )
+
+
+class EstimateSettings(Section):
+    """What an estimate times, and for whom it plans."""
+
+    sample_photos: int = Field(2048, ge=1, description="Photos that are timed at most, and narratives")
+    sample_seconds: float = Field(30, gt=0, description="Seconds after which a sample ends, warm-up not counted")
+    machines: int = Field(4, ge=1, description="Machines like this one in the cluster that is planned for")
+    price_per_hour: float | None = Field(None, ge=0, description="Price of one machine for an hour, in any currency")
+
+
+class ClassifySettings(Section):
+    """Which taxonomy is applied."""
+
+    taxonomy: str = Field("vehicle", description="Name of a shipped taxonomy, or the path of a YAML file")
+
+
+class AssessSettings(Section):
+    """How reported severities compare with seen ones."""
+
+    # reported severity in lower case -> minor, moderate or severe
+    severity_map: dict[str, str] = {
+        "trivial": "minor",
+        "trivial damage": "minor",
+        "minor": "minor",
+        "minor damage": "minor",
+        "low": "minor",
+        "moderate": "moderate",
+        "moderate damage": "moderate",
+        "medium": "moderate",
+        "major": "severe",
+        "major damage": "severe",
+        "severe": "severe",
+        "high": "severe",
+        "total loss": "severe",
+    }
+
+
+class IndexSettings(Section):
+    """The vector index."""
+
+    root: str = Field(".claimlens/index", description="Directory of the indexes, one for each model_key")
+
+
+class SearchSettings(Section):
+    """Defaults of a search."""
+
+    limit: int = Field(10, ge=1, le=1000, description="Hits")
+
+
+class TrackingSettings(Section):
+    """MLflow."""
+
+    enabled: bool = Field(True, description="Log every job to MLflow")
+    uri: str | None = Field(None, description="Tracking server; null is a local SQLite store under tracking.root")
+    root: str = Field(".claimlens/mlflow", description="Directory of the local store")
+    experiment: str = Field("claimlens", description="MLflow experiment")
+    searches: bool = Field(False, description="Log searches too; importing MLflow adds seconds to each")
+
+
+class ReportSettings(Section):
+    """The HTML report."""
+
+    output: str = Field(".claimlens/report.html", description="Where the page is written")
+    near_duplicate_distance: int = Field(4, ge=0, le=16, description="Bits of 64 by which perceptual hashes may differ")
+
+
+class LimitSettings(Section):
+    """When a job gives up."""
+
+    failure_rate: float = Field(0.2, ge=0, le=1, description="Share of failed rows above which the job fails")
+    failure_minimum: int = Field(20, ge=0, description="Rows below which the failure rate is not judged")
+
+
+class DemoSettings(Section):
+    """What the demo renders before the flow runs."""
+
+    root: str | None = Field(None, description="Where the demo data is rendered; null: no demo")
+    claims: int = Field(120, ge=1, description="Claims to render")
+    seed: int = Field(7, description="Same seed, same bytes")
+
+
+class Settings(BaseSettings):
+    """Everything a user may set. See conf/base.yaml for the commented defaults."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, env_prefix=ENVIRONMENT_PREFIX, env_nested_delimiter="__"
+    )
+    layers: ClassVar[Sequence[tuple[str, Mapping[str, Any]]]] = ()
+
+    place: str = "local"
+    spark: SparkSettings = SparkSettings()
+    tables: TableSettings = TableSettings()
+    ingest: IngestSettings = IngestSettings()
+    model: ModelSettings = ModelSettings()
+    embed: EmbedSettings = EmbedSettings()
+    estimate: EstimateSettings = EstimateSettings()
+    classify: ClassifySettings = ClassifySettings()
+    assess: AssessSettings = AssessSettings()
+    index: IndexSettings = IndexSettings()
+    search: SearchSettings = SearchSettings()
+    tracking: TrackingSettings = TrackingSettings()
+    report: ReportSettings = ReportSettings()
+    limits: LimitSettings = LimitSettings()
+    demo: DemoSettings = DemoSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order of precedence, strongest first. `init_settings` carries --set; files come in as `layers`."""
+        del dotenv_settings, file_secret_settings
+        files = [_LayerSource(settings_cls, values) for _, values in reversed(cls.layers)]
+        return (init_settings, env_settings, *files)
+
+
+class _LayerSource(PydanticBaseSettingsSource):
+    """One YAML file's values as a settings source."""
+
+    def __init__(self, settings_cls: type[BaseSettings], values: Mapping[str, Any]) -> None:
+        super().__init__(settings_cls)
+        self._values = values
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        del field
+        return self._values.get(field_name), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        return dict(self._values)
+
+
+def load_settings(config: str | None = None, overrides: Sequence[str] = ()) -> Settings:
+    """Read the settings of a place.
+
+    Args:
+        config: a place (demo, local, databricks) or the path of a YAML file; None takes CLAIMLENS_PLACE, else local.
+        overrides: `a.b=c` pairs, as given to --set; values are read as YAML.
+
+    Raises:
+        SettingsError: names the key, where it was set, and the nearest valid key.
+    """
+    place = config or os.environ.get(f"{ENVIRONMENT_PREFIX}PLACE") or "local"
+    layers = [shipped_layer("base"), place_layer(place)]
+    chosen = override_layer(overrides)
+    environment = environment_layer()
+    for name, values in [*layers, ("environment", environment), ("--set", chosen)]:
+        _refuse_unknown(Settings, values, (), name)
+
+    class Layered(Settings):
+        pass
+
+    Layered.layers = layers
+    named = {"place": Path(place).stem}
+    try:
+        return Layered(**{**named, **chosen})
+    except ValidationError as error:
+        first = error.errors()[0]
+        path = tuple(str(part) for part in first["loc"])
+        origin = _origin(path, [*layers, ("environment", environment), ("--set", chosen)])
+        raise SettingsError(f"{'.'.join(path)} in {origin}: {first['msg']}. Correct the value there.") from None
+
+
+def public_settings(settings: Settings) -> dict[str, Any]:
+    """The settings as plain values; tracking masks what looks secret in the free-form ones before it logs them."""
+    return settings.model_dump(mode="json")
+
+
+def shipped_names(folder: str) -> list[str]:
+    """Names (without .yaml) of what ships in conf/<folder>, for messages and listings."""
+    entries = resources.files("conf").joinpath(folder).iterdir()
+    return sorted(entry.name.removesuffix(".yaml") for entry in entries if entry.name.endswith(".yaml"))
+
+
+def _refuse_unknown(model: type[BaseModel], values: Mapping[str, Any], path: tuple[str, ...], origin: str) -> None:
+    for key, value in values.items():
+        field = model.model_fields.get(str(key))
+        if field is None:
+            wanted = ".".join((*path, str(key)))
+            beside = difflib.get_close_matches(str(key), model.model_fields, n=1, cutoff=0.4)
+            near = [".".join((*path, name)) for name in beside]
+            near = near or difflib.get_close_matches(wanted, _all_keys(Settings, ()), n=1, cutoff=0.3)
+            hint = f"the nearest valid key is {near[0]}" if near else f"valid: {', '.join(model.model_fields)}"
+            raise SettingsError(f"{wanted} in {origin} is not a setting; {hint}.")
+        section = field.annotation
+        if isinstance(section, type) and issubclass(section, BaseModel) and isinstance(value, Mapping):
+            _refuse_unknown(section, value, (*path, str(key)), origin)
+
+
+def _all_keys(model: type[BaseModel], path: tuple[str, ...]) -> list[str]:
+    keys: list[str] = []
+    for name, field in model.model_fields.items():
+        keys.append(".".join((*path, name)))
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            keys.extend(_all_keys(field.annotation, (*path, name)))
+    return keys
+
+
+def _origin(path: Sequence[str], layers: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
+    for name, values in reversed(layers):
+        found: object = values
+        for part in path:
+            if not isinstance(found, Mapping) or part not in found:
+                break
+            found = found[part]
+        else:
+            return str(name)
+    return "the settings"

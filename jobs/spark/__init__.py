@@ -1,0 +1,1 @@
+"""The one session builder, and Delta's jars."""

@@ -1,0 +1,79 @@
+"""Records of any supported format as a DataFrame, and their columns by dotted name."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from jobs.lakehouse.places import located
+from udfs.errors import InputError
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame, SparkSession
+    from pyspark.sql.types import DataType
+
+CORRUPT = "_corrupt_record"
+
+
+def read_records(
+    spark: "SparkSession", path: str, kind: str, setting: str, *, multiline: bool = True, options: Mapping[str, str]
+) -> "DataFrame":
+    """The records at `path`. CSV columns stay text (an id keeps its leading zeros), JSON dates too.
+
+    Raises:
+        InputError: there is nothing at `path`, or it is not of that format; names `setting`.
+    """
+    from pyspark.errors import PySparkException
+
+    reader = spark.read.format(kind)
+    if kind in {"csv", "json"}:
+        reader = reader.option("multiLine", str(multiline).lower())
+    if kind == "csv":
+        reader = reader.option("header", "true").option("inferSchema", "false").option("escape", '"')
+    for key, value in options.items():
+        reader = reader.option(key, value)
+    try:
+        return reader.load(located(path))
+    except PySparkException as error:
+        text = str(error)
+        if "PATH_NOT_FOUND" in text or "DELTA_MISSING" in text or "DELTA_TABLE_NOT_FOUND" in text:
+            raise InputError(
+                f"{setting} = {path}: there is no such {kind} file or table; correct the setting."
+            ) from None
+        raise InputError(f"{setting} = {path}: cannot be read as {kind} ({text.splitlines()[0][:200]}).") from None
+
+
+def find_column(frame: "DataFrame", name: str) -> "tuple[Column, DataType] | None":
+    """A column by its name, or by dots through nested records, whatever the case; None when there is none."""
+    from pyspark.sql import functions as F
+    from pyspark.sql.types import StructType
+
+    fields = {field.name.lower(): field for field in frame.schema.fields}
+    if name.lower() in fields:
+        field = fields[name.lower()]
+        return F.col(f"`{field.name}`"), field.dataType
+    first, *rest = name.split(".")
+    found = fields.get(first.lower())
+    if found is None:
+        return None
+    column, kind = F.col(f"`{found.name}`"), found.dataType
+    for part in rest:
+        inner = {field.name.lower(): field for field in kind.fields} if isinstance(kind, StructType) else {}
+        if part.lower() not in inner:
+            return None
+        column, kind = column.getField(inner[part.lower()].name), inner[part.lower()].dataType
+    return column, kind
+
+
+def column_names(frame: "DataFrame") -> list[str]:
+    """Every column by its dotted name."""
+    from pyspark.sql.types import StructType
+
+    def names(schema: StructType, prefix: str) -> list[str]:
+        listed = []
+        for field in schema.fields:
+            if isinstance(field.dataType, StructType):
+                listed += names(field.dataType, f"{prefix}{field.name}.")
+            else:
+                listed.append(prefix + field.name)
+        return listed
+
+    return names(frame.schema, "")

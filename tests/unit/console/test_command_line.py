@@ -1,0 +1,193 @@
+"""The command line as a shell sees it: exit status, standard output, standard error."""
+
+import json
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from jobs.console import command_line
+from jobs.console.command_line import JOBS, run_command_line
+from jobs.job.report import Counts, Report
+from udfs.errors import InputError
+
+QUIET = ["--set", "tracking.enabled=false"]
+
+
+@pytest.fixture
+def job(monkeypatch, tmp_path):
+    """Puts a function in place of the job assess."""
+
+    def install(run):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setitem(sys.modules, "stand_in", SimpleNamespace(run=run))
+        monkeypatch.setitem(JOBS, "assess", ("stand_in", "stand-in"))
+
+    return install
+
+
+def done(context):
+    counts = Counts(10, 6, 1, 3, {"empty": 2, "corrupt": 1})
+    return Report("assess", context.run_id, "done", counts, details={"damages": {"dent": 4}, "page": "out.html"})
+
+
+def test_json_is_one_report_and_nothing_else(job, capfd):
+    def noisy(context):
+        sys.stdout.write("a library prints\n")
+        os.write(1, b"so does a child process\n")
+        subprocess.run([sys.executable, "-c", "print('and another one')"], check=True)
+        context.progress.say("half way")
+        return done(context)
+
+    job(noisy)
+    assert run_command_line(["assess", "--json", *QUIET]) == 0
+    out, err = capfd.readouterr()
+    report = json.loads(out)
+    assert report["job"] == "assess"
+    assert report["status"] == "done"
+    assert report["counts"] == {
+        "in": 10,
+        "written": 6,
+        "skipped": 1,
+        "failed": 3,
+        "by_code": {"empty": 2, "corrupt": 1},
+    }
+    assert report["damages"] == {"dent": 4}
+    assert report["run_id"]
+    assert {"seconds", "photos_per_second", "versions_in", "versions_out"} <= report.keys()
+    for line in ("a library prints", "so does a child process", "and another one", "half way"):
+        assert line in err
+
+
+def test_summary_for_a_person(job, capfd):
+    job(done)
+    assert run_command_line(["assess", *QUIET]) == 0
+    out = capfd.readouterr().out
+    assert "claimlens assess: done" in out
+    assert "10 in: 6 written, 1 skipped, 3 failed" in out
+    assert "empty" in out
+    assert "out.html" in out
+
+
+def test_summary_of_a_flow_lists_its_jobs(job, capfd):
+    def flow(context):
+        parts = [done(context).as_dict(), {**done(context).as_dict(), "job": "sync-index", "status": "nothing_to_do"}]
+        return Report("assess", context.run_id, "done", Counts(), details={"jobs": parts})
+
+    job(flow)
+    assert run_command_line(["assess", *QUIET]) == 0
+    out = capfd.readouterr().out
+    assert "sync-index" in out
+    assert "nothing to do" in out
+
+
+def failing(error):
+    def run(context):
+        raise error
+
+    return run
+
+
+def test_a_failure_is_one_line_and_exit_1(job, capfd):
+    job(failing(InputError("/photos is empty: put photos there.\nsecond line")))
+    assert run_command_line(["assess", *QUIET]) == 1
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err == "claimlens assess: /photos is empty: put photos there.\n"
+
+
+def test_a_failure_in_json_is_a_report_too(job, capfd):
+    job(failing(InputError("no photos")))
+    assert run_command_line(["assess", "--json", *QUIET]) == 1
+    out, err = capfd.readouterr()
+    report = json.loads(out)
+    assert report["status"] == "failed"
+    assert report["error"] == {"type": "InputError", "message": "no photos"}
+    assert err == "claimlens assess: no photos\n"
+
+
+def test_a_failed_report_is_exit_1(job, capfd):
+    job(lambda context: Report("assess", context.run_id, "failed", Counts(1, 0, 0, 1, {"empty": 1})))
+    assert run_command_line(["assess", *QUIET]) == 1
+    assert "failed" in capfd.readouterr().out
+
+
+def test_the_unexpected_keeps_its_traceback_in_a_file(job, capfd, tmp_path):
+    job(failing(ZeroDivisionError("division by zero")))
+    assert run_command_line(["assess", *QUIET]) == 1
+    err = capfd.readouterr().err
+    assert err.count("\n") == 1
+    assert "Traceback" not in err
+    log = tmp_path / err.strip().rpartition("traceback in ")[2]
+    assert "ZeroDivisionError" in log.read_text()
+    assert run_command_line(["assess", "--debug", *QUIET]) == 1
+    assert "Traceback" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nope"], "No such command"),
+        (["embed", "--nope"], "No such option"),
+        (["embed", "--config", "dmo"], "did you mean demo"),
+        (["embed", "--set", "model.batchsize=1"], "model.batch_size"),
+        (["search", "dent", "--limit", "0"], "--limit"),
+        (["doctor", "--set", "nonsense"], "a.b=c"),
+    ],
+)
+def test_wrong_usage_and_settings_are_exit_2(arguments, words, capfd):
+    assert run_command_line(arguments) == 2
+    out, err = capfd.readouterr()
+    assert words in err
+    assert out == ""
+    assert "Traceback" not in err
+
+
+def test_dry_run_and_overrides_reach_the_job(job, capfd):
+    def run(context):
+        assert context.dry_run
+        assert context.settings.model.batch_size == 3
+        return Report("assess", context.run_id, "dry_run", Counts(4, 0, 4))
+
+    job(run)
+    assert run_command_line(["assess", "--dry-run", "--set", "model.batch_size=3", "--set", "search.limit=2"]) == 0
+    assert "would do" in capfd.readouterr().out
+
+
+def test_an_interrupted_job_says_that_it_can_go_on(job, capfd):
+    job(failing(KeyboardInterrupt()))
+    assert run_command_line(["assess", *QUIET]) == 130
+    assert "Run it again" in capfd.readouterr().err
+
+
+def test_search_hands_its_options_to_the_query(monkeypatch, tmp_path, capfd):
+    asked = []
+
+    def run(context, query):
+        asked.append(query)
+        return Report("search", context.run_id, "done", Counts(1, 1), details={"hits": []})
+
+    stand_in = SimpleNamespace(
+        Query=SimpleNamespace,
+        run=run,
+        render_table=lambda _report, console: console.print("one hit"),
+        render_page=lambda _report: "<html>",
+    )
+    monkeypatch.setitem(sys.modules, "jobs.search", stand_in)
+    page = tmp_path / "pages" / "hits.html"
+    options = ["--claim", "C1", "--where", "severity=severe", "--where", "a=b", "--limit", "3", "--html", str(page)]
+    assert run_command_line(["search", "a dented door", *options, *QUIET]) == 0
+    assert "one hit" in capfd.readouterr().out
+    assert page.read_text() == "<html>"
+    query = asked[0]
+    assert (query.sentence, query.claim_id, query.limit) == ("a dented door", "C1", 3)
+    assert list(query.where) == ["severity=severe", "a=b"]
+
+
+def test_every_job_is_in_the_help(capfd):
+    assert run_command_line(["--help"]) == 0
+    out = capfd.readouterr().out
+    for name in [*command_line.JOBS, "search", "doctor", "demo-data"]:
+        assert f"\n  {name} " in out

@@ -1,0 +1,47 @@
+"""An owner process whose models are stand-ins that fail on demand; started as a script, in place of the real one.
+
+The model's name says what it does: `good`, or `FAULT-N`, which comes to its fault at the N-th forward pass.
+"""
+
+import itertools
+import sys
+
+import torch
+
+from udfs.errors import ModelError
+from udfs.inference.host import owner
+from udfs.inference.host.model_cache import Residents
+from udfs.inference.pixels import StandardPixels
+from udfs.models import ModelReference
+
+KEY = "stub"
+DIMENSION = 4
+
+
+class StubEncoder:
+    """Reads the first pixels of a photo as its vector."""
+
+    model_key, dimension, has_text, logit_scale = KEY, DIMENSION, False, None
+    load_seconds, resident_bytes, portion = 0.0, 0, 2
+    device, dtype = torch.device("cpu"), torch.float32
+    pixels = StandardPixels((8, 8), None, "bilinear", (1 / 255,) * 3, (0.1,) * 3, None)
+
+    def __init__(self, reference: ModelReference) -> None:
+        self._fault, _, number = reference.name.partition("-")
+        self._calls = itertools.count(1)
+        self._number = int(number or 0)
+        if self._fault == "unloadable":
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    def features(self, batch) -> torch.Tensor:
+        if next(self._calls) == self._number:
+            if self._fault == "lost":
+                raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+            if self._fault == "unusable":
+                raise ModelError("model stub cannot be compiled on this machine; install a C++ compiler.")
+        return batch["pixel_values"].flatten(1)[:, :DIMENSION]
+
+
+if __name__ == "__main__":
+    owner._residents = lambda duties: Residents(duties.cores or 1, load=StubEncoder)
+    sys.exit(owner.main())

@@ -1,0 +1,108 @@
+"""What a task is told when the process with the model fails, and what becomes of that process."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.unit.images.pictures import encoded, scenery
+from tests.unit.inference.faulty_encoder import batch
+from udfs.errors import EnvironmentMissingError, ModelError
+from udfs.inference.host import client
+from udfs.inference.host.client import embed_by_owner
+from udfs.inference.host.placement import owner_directory
+from udfs.inference.host.server import DEVICE_LOST
+from udfs.models import ModelReference
+
+ROOT = Path(__file__).resolve().parents[4]
+SECONDS = 60
+KEY = "stub"
+PHOTOS = [encoded(scenery(40, 30, seed)) for seed in range(4)]
+
+
+@contextmanager
+def owners_apart() -> Iterator[Path]:
+    """A temporary directory whose owners are these tests' alone; its path is short, as those of sockets have to be."""
+    with (
+        tempfile.TemporaryDirectory(prefix="claimlens-test-", dir="/tmp") as folder,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(tempfile, "tempdir", folder)
+        yield owner_directory("cpu")
+
+
+@pytest.fixture(scope="module")
+def stub():
+    """An owner in the place where this process's tasks look for one, with stand-ins for models."""
+    with owners_apart() as directory:
+        command = [
+            sys.executable,
+            "-m",
+            "tests.unit.inference.host.stub_owner",
+            f"--directory={directory}",
+            "--device=cpu",
+        ]
+        process = subprocess.Popen([*command, f"--guardian={os.getpid()}", "--idle-seconds=60", "--cores=2"], cwd=ROOT)
+        end = time.monotonic() + SECONDS
+        while not (directory / "socket").exists():
+            assert time.monotonic() < end, "the owner does not listen"
+            time.sleep(0.02)
+        yield process
+        process.kill()
+        process.wait()
+
+
+def embedded(name: str, batches) -> list[dict]:
+    reference = ModelReference(name, device="cpu", dtype="float32")
+    return [row for result in embed_by_owner(iter(batches), reference, KEY, "jpeg", 2) for row in result.to_pylist()]
+
+
+def many(batches: int, rows: int = 2) -> list:
+    photos = (PHOTOS * rows)[:rows]
+    return [batch("jpeg", photos, first=number * rows) for number in range(batches)]
+
+
+def test_an_error_of_the_model_reaches_the_task_as_it_is_whenever_it_happens(stub):
+    assert len(embedded("good", many(30))) == 60
+    for call in (1, 5, 29):  # before anything came back, in the middle, after all was sent
+        with pytest.raises(ModelError, match=r"cannot be compiled.*install a C\+\+ compiler"):
+            embedded(f"unusable-{call}", many(30))
+        # A task that still has a lot to send when it happens.
+        with pytest.raises(ModelError, match="cannot be compiled"):
+            embedded(f"unusable-0{call}", many(60, rows=500))
+    assert len(embedded("good", many(30))) == 60
+    assert stub.poll() is None
+
+
+def test_a_model_that_does_not_fit_into_memory_is_an_error_of_one_line(stub):
+    with pytest.raises(ModelError, match=r"model unloadable on .*out of memory") as told:
+        embedded("unloadable", many(1))
+    assert "\n" not in str(told.value)
+    assert stub.poll() is None
+
+
+def test_an_owner_that_does_not_start_is_told_in_one_line(monkeypatch):
+    monkeypatch.setattr(client.sys, "executable", shutil.which("false"))
+    with (
+        owners_apart(),
+        pytest.raises(EnvironmentMissingError, match=r"does not start on .* left no message.*see .*/log") as told,
+    ):
+        embedded("good", many(1))
+    assert "\n" not in str(told.value)
+
+
+# Last, because nothing is left of the process afterwards.
+def test_a_lost_device_ends_the_process_and_fails_the_task(stub):
+    assert len(embedded("good", many(3))) == 6
+    with pytest.raises((ModelError, ConnectionError)) as told:
+        embedded("lost-5", many(30))
+    assert "illegal memory access" in str(told.value)
+    assert "\n" not in str(told.value)
+    assert stub.wait(SECONDS) == DEVICE_LOST

@@ -1,0 +1,67 @@
+"""An owner lives as long as somebody may need it. None of these loads a model: starting and ending is all they do."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[4]
+SECONDS = 60
+
+
+@pytest.fixture
+def directory():
+    with tempfile.TemporaryDirectory(prefix="claimlens-test-", dir="/tmp") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def start(directory):
+    """Starts an owner in the test's directory and waits until it listens."""
+    owners = []
+
+    def started(guardian: int, idle_seconds: float, *, listens: bool = True) -> subprocess.Popen:
+        command = [sys.executable, "-m", "udfs.inference.host.server", f"--directory={directory}", "--device=cpu"]
+        owner = subprocess.Popen([*command, f"--guardian={guardian}", f"--idle-seconds={idle_seconds}"], cwd=ROOT)
+        owners.append(owner)
+        end = time.monotonic() + SECONDS
+        while listens and not (directory / "socket").exists():
+            assert time.monotonic() < end, "the owner does not listen"
+            time.sleep(0.02)
+        return owner
+
+    yield started
+    for owner in owners:
+        owner.kill()
+        owner.wait()
+
+
+def test_an_owner_ends_with_its_guardian(start, directory):
+    guardian = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    owner = start(guardian.pid, idle_seconds=3600)
+    assert owner.poll() is None
+    guardian.communicate(b"\n")
+    assert owner.wait(SECONDS) == 0
+    assert not (directory / "socket").exists()
+
+
+def test_an_owner_that_nobody_asks_ends(start, directory):
+    owner = start(os.getpid(), idle_seconds=0.2, listens=False)
+    assert owner.wait(SECONDS) == 0
+    assert not (directory / "socket").exists()
+
+
+def test_there_is_one_owner_in_a_directory_and_another_after_it_was_killed(start, directory):
+    first = start(os.getpid(), idle_seconds=3600)
+    second = start(os.getpid(), idle_seconds=3600, listens=False)
+    assert second.wait(SECONDS) == 0
+    assert first.poll() is None
+    first.kill()
+    first.wait()
+    assert (directory / "socket").exists()  # what it left behind is in nobody's way
+    third = start(os.getpid(), idle_seconds=0.2)
+    assert third.wait(SECONDS) == 0

@@ -1,0 +1,197 @@
+"""What a claim's photos show against what was reported: severity order, agreement, reasons for a review."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from udfs.errors import SettingsError
+from udfs.heads.taxonomy import SEVERITIES
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+NOTHING = "none"
+"""What settings.assess.severity_map gives to reported words that mean: no damage."""
+LEVELS = (NOTHING, "damaged", *SEVERITIES)
+"""What a photo can come to, mildest first. `damaged` is damage whose severity the taxonomy does not tell."""
+
+
+class Agreement(StrEnum):
+    """The worst severity that was seen, against the reported one."""
+
+    AGREES = "agrees"
+    SEEN_WORSE = "seen_worse"
+    SEEN_MILDER = "seen_milder"
+    NOT_COMPARABLE = "not_comparable"
+
+
+class ReviewReason(StrEnum):
+    """Why a person should look at a claim: the closed list of claim_assessments.review_reasons."""
+
+    SEVERITY_MISMATCH = "severity_mismatch"
+    NOTHING_SEEN_BUT_REPORTED = "nothing_seen_but_reported"
+    NO_PHOTO = "no_photo"
+    NO_USABLE_PHOTO = "no_usable_photo"
+    NOT_CLASSIFIED = "not_classified"
+    UNCERTAIN_PREDICTION = "uncertain_prediction"
+    PHOTO_SHARED_WITH_OTHER_CLAIMS = "photo_shared_with_other_claims"
+
+
+SENTENCES: Mapping[ReviewReason, str] = {
+    ReviewReason.SEVERITY_MISMATCH: "reported {reported}, seen {seen}",
+    ReviewReason.NOTHING_SEEN_BUT_REPORTED: "reported {reported}, no damage seen in any photo",
+    ReviewReason.NO_PHOTO: "no photo is linked to the claim",
+    ReviewReason.NO_USABLE_PHOTO: "none of the claim's photos could be read",
+    ReviewReason.NOT_CLASSIFIED: "none of the claim's photos has been classified yet",
+    ReviewReason.UNCERTAIN_PREDICTION: "what was seen rests on uncertain predictions only",
+    ReviewReason.PHOTO_SHARED_WITH_OTHER_CLAIMS: "a photo of the claim is filed under another claim too",
+}
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of one claim.
+
+    `photos` are linked to it, `photos_unusable` of these failed, `photos_classified` have a prediction.
+    `worst_level` indexes LEVELS: the worst of the classified photos, None without any. `worst_accepted`: a
+    photo of that level has the decision accepted. `any_review`: a photo has the decision review. `shared`: a
+    photo of the claim is linked to another claim too.
+    """
+
+    reported_severity: str | None
+    photos: int = 0
+    photos_unusable: int = 0
+    photos_classified: int = 0
+    worst_level: int | None = None
+    worst_accepted: bool = False
+    any_review: bool = False
+    shared: bool = False
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """The verdict on one claim. A claim goes to review exactly when there is a reason."""
+
+    worst_severity: str | None
+    expected_severity: str | None
+    agreement: Agreement
+    review_reasons: tuple[ReviewReason, ...]
+
+
+def normalised_severity_map(severity_map: Mapping[str, str]) -> dict[str, str]:
+    """Reported words, in lower case without outer blanks, to none, minor, moderate or severe.
+
+    Raises:
+        SettingsError: a word maps to something else, or two spellings of a word to different severities.
+    """
+    known = (NOTHING, *SEVERITIES)
+    normalised: dict[str, str] = {}
+    for word, severity in severity_map.items():
+        if severity not in known:
+            raise SettingsError(
+                f"assess.severity_map: {word!r} maps to {severity!r}; map it to one of {', '.join(known)}."
+            )
+        if normalised.setdefault(_normalised(word), severity) != severity:
+            raise SettingsError(f"assess.severity_map: {word!r} has two different severities; keep one.")
+    return normalised
+
+
+def assess_claim(evidence: Evidence, severities: Mapping[str, str]) -> Assessment:
+    """Compare what was seen with what was reported, and say why a person should look.
+
+    Agreement needs a reported severity that `severities` (see normalised_severity_map) knows, and a severity
+    that was seen; seeing no damage at all counts as milder than every reported damage.
+
+    A finding is uncertain when it rests on predictions for review. Where damage was seen, it rests on the photos
+    of the worst level: one accepted photo of that level settles it, and an uncertain photo of a milder level is
+    left aside, as its own best guess would not raise the claim. Where no damage was seen, it rests on every
+    photo, for each may show a side that the others do not.
+    """
+    worst = evidence.worst_level
+    seen = None if worst is None else LEVELS[worst]
+    expected = severities.get(_normalised(evidence.reported_severity or ""))
+    agreement = _agreement(seen, expected)
+    reasons: list[ReviewReason] = []
+    if agreement in (Agreement.SEEN_WORSE, Agreement.SEEN_MILDER):
+        nothing = seen == NOTHING
+        reasons.append(ReviewReason.NOTHING_SEEN_BUT_REPORTED if nothing else ReviewReason.SEVERITY_MISMATCH)
+    if evidence.photos == 0:
+        reasons.append(ReviewReason.NO_PHOTO)
+    elif evidence.photos_unusable == evidence.photos:
+        reasons.append(ReviewReason.NO_USABLE_PHOTO)
+    elif worst is None:
+        reasons.append(ReviewReason.NOT_CLASSIFIED)
+    elif evidence.any_review if seen == NOTHING else not evidence.worst_accepted:
+        reasons.append(ReviewReason.UNCERTAIN_PREDICTION)
+    if evidence.shared:
+        reasons.append(ReviewReason.PHOTO_SHARED_WITH_OTHER_CLAIMS)
+    return Assessment(seen if seen in SEVERITIES else None, expected, agreement, tuple(reasons))
+
+
+def reason_sentence(code: str, reported: str | None, seen: str | None) -> str:
+    """A review reason in words, for example `reported Trivial Damage, seen severe`.
+
+    Raises:
+        ValueError: the code is not of the closed list.
+    """
+    return SENTENCES[ReviewReason(code)].format(reported=reported or "nothing", seen=seen or "no severity")
+
+
+VERDICT_FIELDS = (
+    "worst_severity string, expected_severity string, agreement string, review boolean, review_reasons array<string>"
+)
+"""What assess_batches adds to a row, as a Spark DDL string."""
+EVIDENCE_COLUMNS = tuple(Evidence.__dataclass_fields__)
+
+
+def assess_batches(
+    severity_map: Mapping[str, str],
+) -> "Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]":
+    """For DataFrame.mapInArrow: rows with the columns of Evidence to the same rows and VERDICT_FIELDS.
+
+    Raises:
+        SettingsError: the severity map names an unknown severity.
+    """
+    severities = normalised_severity_map(severity_map)
+
+    def assess(batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
+        import pyarrow as pa
+
+        for batch in batches:
+            rows = batch.select(list(EVIDENCE_COLUMNS)).to_pylist()
+            verdicts = [assess_claim(Evidence(**row), severities) for row in rows]
+            arrays = list(batch.columns) + _verdict_arrays(verdicts)
+            names = [*batch.schema.names, *(field.split()[0] for field in VERDICT_FIELDS.split(", "))]
+            yield pa.RecordBatch.from_arrays(arrays, names=names)
+
+    return assess
+
+
+def _verdict_arrays(verdicts: Sequence[Assessment]) -> "list[pa.Array[Any]]":
+    import pyarrow as pa
+
+    reasons = [[str(reason) for reason in verdict.review_reasons] for verdict in verdicts]
+    return [
+        pa.array([verdict.worst_severity for verdict in verdicts], pa.string()),
+        pa.array([verdict.expected_severity for verdict in verdicts], pa.string()),
+        pa.array([str(verdict.agreement) for verdict in verdicts], pa.string()),
+        pa.array([bool(each) for each in reasons], pa.bool_()),
+        pa.array(reasons, pa.list_(pa.string())),
+    ]
+
+
+def _agreement(seen: str | None, expected: str | None) -> Agreement:
+    if seen is None or expected is None:
+        return Agreement.NOT_COMPARABLE
+    if seen == "damaged":
+        # Damage of untold severity says something only against a report of none.
+        return Agreement.SEEN_WORSE if expected == NOTHING else Agreement.NOT_COMPARABLE
+    difference = LEVELS.index(seen) - LEVELS.index(expected)
+    if difference == 0:
+        return Agreement.AGREES
+    return Agreement.SEEN_WORSE if difference > 0 else Agreement.SEEN_MILDER
+
+
+def _normalised(word: str) -> str:
+    return " ".join(word.split()).casefold()

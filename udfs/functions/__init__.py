@@ -1,0 +1,1 @@
+"""All that Spark is handed: Arrow iterators for jobs, pandas UDFs for SQL and notebooks; each schema once."""

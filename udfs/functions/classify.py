@@ -1,0 +1,154 @@
+"""Classification on executors: an Arrow iterator for jobs and a pandas UDF for SQL and notebooks."""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from udfs.errors import ModelError
+from udfs.heads.zero_shot import Predictions, ZeroShotHead
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+    from numpy.typing import NDArray
+    from pyspark.sql import Column
+
+RESULT_FIELDS = (
+    "scores map<string,float>, labels array<string>, severity string, part string, "
+    "confidence float, margin float, decision string"
+)
+"""What one photo's prediction holds, as a Spark DDL string."""
+PREDICTION_SCHEMA = f"photo_id string, {RESULT_FIELDS}"
+"""Columns that classify_batches gives, as a Spark DDL string."""
+
+
+def prediction_arrow_schema() -> "pa.Schema":
+    """PREDICTION_SCHEMA as Arrow types."""
+    import pyarrow as pa
+
+    return pa.schema([("photo_id", pa.string()), *_result_fields()])
+
+
+def classify_batches(head: ZeroShotHead) -> "Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]":
+    """For DataFrame.mapInArrow: (photo_id, vector array<float>) to the columns of PREDICTION_SCHEMA.
+
+    One row out for each row in. Vectors are read in place, without a copy from Arrow to numpy.
+
+    Raises (in the task):
+        ModelError: a vector is null, of another length than the head reads, zero, or not finite.
+    """
+
+    def classify(batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
+        import pyarrow as pa
+
+        schema = prediction_arrow_schema()
+        for batch in batches:
+            if batch.num_rows:
+                predictions = head.predict(vectors_of(batch.column("vector"), head.dimension))
+                identities = batch.column("photo_id").cast(pa.string())
+                yield pa.RecordBatch.from_arrays([identities, *_result_arrays(predictions)], schema=schema)
+
+    return classify
+
+
+def classify_udf(head: ZeroShotHead) -> "Callable[..., Column]":
+    """A pandas UDF from a vector column to a struct of RESULT_FIELDS; a null vector gives a struct of nulls.
+
+    For notebooks, and for SQL after `spark.udf.register("classify_damage", classify_udf(head))`.
+    """
+    from pyspark.sql.pandas import functions
+
+    def classify(vectors: "pd.Series") -> "pd.DataFrame":
+        return predictions_table(head, vectors)
+
+    # Spark reads the annotations as types, and those above are text on purpose: pandas is imported late.
+    import pandas as pd
+
+    classify.__annotations__ = {"vectors": pd.Series, "return": pd.DataFrame}
+    make: Any = functions.pandas_udf  # its overloads know no function whose annotations are set later
+    made: Callable[..., Column] = make(classify, RESULT_FIELDS)
+    return made
+
+
+def predictions_table(head: ZeroShotHead, vectors: "pd.Series") -> "pd.DataFrame":
+    """One row of RESULT_FIELDS per vector, all nulls where the vector is null."""
+    import pandas as pd
+
+    present = vectors.notna().to_numpy()
+    names = [field.name for field in _result_fields()]
+    table = pd.DataFrame({name: pd.Series([None] * len(vectors), dtype=object) for name in names})
+    if present.any():
+        predictions = head.predict(np.stack(vectors[present].to_list()))
+        keys = predictions.score_keys
+        columns: dict[str, list[Any]] = {
+            "scores": [dict(zip(keys, row, strict=True)) for row in predictions.scores.tolist()],
+            "labels": predictions.labels,
+            "severity": predictions.severity,
+            "part": predictions.part,
+            "confidence": predictions.confidence.tolist(),
+            "margin": predictions.margin.tolist(),
+            "decision": list(predictions.decision),
+        }
+        positions = np.flatnonzero(present)
+        for name in names:
+            values = np.full(len(vectors), None, dtype=object)
+            filling = np.empty(len(positions), dtype=object)
+            filling[:] = columns[name]
+            values[positions] = filling
+            table[name] = values
+    return table
+
+
+def vectors_of(column: "pa.Array", dimension: int) -> "NDArray[np.float32]":
+    """A list<float> column as float32 (rows, dimension), without a copy where it holds float32.
+
+    Raises:
+        ModelError: a row is null, holds a null, or has another length.
+    """
+    if column.null_count:
+        raise ModelError(f"{column.null_count} of {len(column)} vectors are null; take rows with status ok.")
+    values = column.flatten()
+    lengths = column.value_lengths().to_numpy(zero_copy_only=False)
+    if values.null_count or (lengths != dimension).any():
+        wrong = sorted({int(length) for length in lengths if length != dimension}) or "some with null values"
+        raise ModelError(
+            f"The head reads vectors of length {dimension}, the column holds {wrong}; "
+            "classify with the model that made them."
+        )
+    flat = values.to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
+    shaped: NDArray[np.float32] = flat.reshape(len(column), dimension)
+    return shaped
+
+
+def _result_fields() -> "list[pa.Field[Any]]":
+    import pyarrow as pa
+
+    return [
+        pa.field("scores", pa.map_(pa.string(), pa.float32())),
+        pa.field("labels", pa.list_(pa.string())),
+        pa.field("severity", pa.string()),
+        pa.field("part", pa.string()),
+        pa.field("confidence", pa.float32()),
+        pa.field("margin", pa.float32()),
+        pa.field("decision", pa.string()),
+    ]
+
+
+def _result_arrays(predictions: Predictions) -> "list[pa.Array[Any]]":
+    import pyarrow as pa
+
+    rows, width = predictions.scores.shape
+    offsets = pa.array(np.arange(0, rows * width + 1, width, dtype=np.int32))
+    positions = pa.array(np.tile(np.arange(width, dtype=np.int32), rows))
+    keys = pa.array(predictions.score_keys, pa.string()).take(positions)
+    scores = pa.MapArray.from_arrays(offsets, keys, pa.array(predictions.scores.reshape(-1)))
+    return [
+        scores,
+        pa.array(predictions.labels, pa.list_(pa.string())),
+        pa.array(predictions.severity, pa.string()),
+        pa.array(predictions.part, pa.string()),
+        pa.array(predictions.confidence),
+        pa.array(predictions.margin),
+        pa.array(predictions.decision, pa.string()),
+    ]

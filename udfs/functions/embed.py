@@ -1,0 +1,127 @@
+"""Embed photos and texts inside Spark: Arrow iterators for the jobs, pandas UDFs for SQL and notebooks.
+
+Every row that goes in comes out, with a unit vector or with a code that says why not. The task itself only passes
+Arrow batches on: the process that owns its device decodes and runs the model (udfs/inference).
+"""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from udfs.inference.host.client import embed_by_owner
+from udfs.inference.pipeline import ARROW_EMBEDDING_SCHEMA, EMBEDDING_SCHEMA
+from udfs.models import ModelReference, describe_model, settled
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from pyspark.sql import Column
+
+__all__ = [
+    "ARROW_EMBEDDING_SCHEMA",
+    "EMBEDDING_SCHEMA",
+    "embed_photo_batches",
+    "embed_text_batches",
+    "photo_embedding_udf",
+    "text_embedding_udf",
+]
+
+ArrowBatches = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
+
+
+def embed_photo_batches(
+    reference: ModelReference, batch_size: int | None = None, *, cores: int | None = None
+) -> ArrowBatches:
+    """The function for DataFrame.mapInArrow(..., EMBEDDING_SCHEMA) over columns entity_id and jpeg.
+
+    Call it on the driver: it settles the dtype and the model_key there, and executors that find another model
+    under the same name refuse to mix it in. One model is loaded per device and executor, at its first row.
+
+    Args:
+        reference: the model.
+        batch_size: photos that go through the model together; None takes what suits the device.
+        cores: cores that inference may use on an executor; None takes all that the executor may use.
+
+    Raises:
+        ModelError: the model cannot be described.
+    """
+    return _arrow_batches(reference, "jpeg", batch_size, cores)
+
+
+def embed_text_batches(
+    reference: ModelReference, batch_size: int | None = None, *, cores: int | None = None
+) -> ArrowBatches:
+    """The same as embed_photo_batches over columns entity_id and text.
+
+    Raises:
+        ModelError: the model cannot be described, or has no text tower.
+    """
+    return _arrow_batches(reference, "text", batch_size, cores)
+
+
+def photo_embedding_udf(
+    reference: ModelReference, batch_size: int | None = None, *, cores: int | None = None
+) -> "Callable[..., Column]":
+    """A pandas UDF: column of sanitised JPEGs to array<float> unit vectors, null where a photo has none.
+
+    For SQL, spark.udf.register("embed_photo", photo_embedding_udf(reference)).
+
+    Raises:
+        ModelError: the model cannot be described.
+    """
+    return _pandas_udf(_arrow_batches(reference, "jpeg", batch_size, cores), pa.field("jpeg", pa.binary()))
+
+
+def text_embedding_udf(
+    reference: ModelReference, batch_size: int | None = None, *, cores: int | None = None
+) -> "Callable[..., Column]":
+    """A pandas UDF: column of texts to array<float> unit vectors, null where a text is blank or fails.
+
+    Raises:
+        ModelError: the model cannot be described, or has no text tower.
+    """
+    return _pandas_udf(_arrow_batches(reference, "text", batch_size, cores), pa.field("text", pa.string()))
+
+
+def _arrow_batches(reference: ModelReference, column: str, batch_size: int | None, cores: int | None) -> ArrowBatches:
+    reference = settled(reference)
+    description = describe_model(reference)
+    if column == "text" and not description.has_text:
+        from udfs.models.transformers.vision import no_text
+
+        raise no_text(reference.name)
+    key = description.model_key
+
+    def embed(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        return embed_by_owner(batches, reference, key, column, batch_size, cores=cores)
+
+    return embed
+
+
+def _pandas_udf(embed: ArrowBatches, column: "pa.Field[Any]") -> "Callable[..., Column]":
+    import pandas as pd
+    from pyspark.sql.pandas.functions import pandas_udf
+
+    def embedded(values: Iterator[pd.Series]) -> Iterator[pd.Series]:
+        lengths: list[int] = []
+        vectors: list[Any] = []
+        for batch in embed(_as_batches(values, lengths, column)):
+            vectors += batch.column("vector").to_pandas().tolist()
+            while lengths and len(vectors) >= lengths[0]:
+                count = lengths.pop(0)
+                yield pd.Series(vectors[:count], dtype=object)
+                vectors = vectors[count:]
+        for _ in lengths:  # Spark wants as many series as it gave, empty ones too
+            yield pd.Series([], dtype=object)
+
+    declare: Any = pandas_udf  # its overloads want the deprecated functionType
+    udf: Callable[..., Column] = declare(embedded, "array<float>")
+    return udf
+
+
+def _as_batches(values: "Iterator[pd.Series]", lengths: list[int], column: "pa.Field[Any]") -> Iterator[pa.RecordBatch]:
+    for series in values:
+        lengths.append(len(series))
+        contents = pa.array(series, column.type, from_pandas=True)
+        ids = pa.repeat(pa.scalar(""), len(series))
+        yield pa.RecordBatch.from_arrays([ids, contents], ["entity_id", column.name])

@@ -1,0 +1,236 @@
+"""The process that owns a device: it holds the models, and serves every task of its executor.
+
+One process, because workers of Spark come and go and each would load a copy; started by the first task that needs it,
+never forked, so that CUDA is begun in a process of its own. It ends with the executor, after `idle_seconds` without a
+task, or when the device is lost: the tasks then fail, Spark retries them, and the retry starts a fresh owner.
+"""
+
+import argparse
+import fcntl
+import os
+import queue
+import select
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import pyarrow as pa
+
+from udfs.errors import ClaimlensError, ModelError
+from udfs.inference.host.wire import GREETING, Answer, Request
+
+if TYPE_CHECKING:
+    from udfs.inference.engines.protocol import Engine
+    from udfs.inference.host.model_cache import Residents
+    from udfs.inference.isolation import Embedded
+
+POLL_SECONDS = 1.0
+DEVICE_LOST = 75
+"""Exit status after an error that poisons the process; EX_TEMPFAIL of sysexits.h: try again."""
+
+
+@dataclass(frozen=True)
+class Duties:
+    """What the owner is told when it is started."""
+
+    directory: Path
+    device: str
+    guardian: int
+    idle_seconds: float
+    cores: int | None
+
+
+class Owner:
+    """Serves tasks until there is no reason to go on."""
+
+    def __init__(self, duties: Duties) -> None:
+        self._duties = duties
+        self._name = f"{socket.gethostname()}:{os.getpid()}"
+        self._lock = threading.Lock()
+        self._tasks = 0
+        self._quiet_since = time.monotonic()
+        self._residents: Residents | None = None
+
+    def serve(self) -> None:
+        """Accept tasks, each in a thread of its own, until the guardian is gone or nobody has asked for long."""
+        path = self._duties.directory / "socket"
+        path.unlink(missing_ok=True)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+            listener.bind(str(path))
+            listener.listen(128)
+            while not self._has_nobody_left():
+                if select.select([listener], [], [], POLL_SECONDS)[0]:
+                    connection, _ = listener.accept()
+                    with self._lock:
+                        self._tasks += 1
+                    threading.Thread(target=self._task, args=(connection,), daemon=True).start()
+            path.unlink(missing_ok=True)
+
+    def _has_nobody_left(self) -> bool:
+        if not _is_running(self._duties.guardian):
+            return True
+        with self._lock:
+            return not self._tasks and time.monotonic() - self._quiet_since > self._duties.idle_seconds
+
+    def _task(self, connection: socket.socket) -> None:
+        try:
+            with connection, connection.makefile("rb") as reading, connection.makefile("wb") as writing:
+                connection.sendall(GREETING)
+                self._answer(reading, writing)
+        except (OSError, pa.ArrowException):
+            pass  # the task is gone: Spark killed it, or a speculative twin was faster
+        except Exception:
+            traceback.print_exc()
+        finally:
+            with self._lock:
+                self._tasks -= 1
+                self._quiet_since = time.monotonic()
+
+    def _answer(self, reading: BinaryIO, writing: BinaryIO) -> None:
+        request = Request.receive(reading)
+        try:
+            with self._models().engine(request.reference, request.batch_size) as engine:
+                key = engine.encoder.model_key
+                if key != request.model_key:
+                    raise ModelError(
+                        f"model {request.reference.name} on {socket.gethostname()} has the key {key}, the driver's has "
+                        f"{request.model_key}; give every node the same files."
+                    )
+                Answer(window=engine.window).send(writing)
+                self._stream(engine, request.column, reading, writing)
+        except ClaimlensError as error:
+            Answer(type(error).__name__, str(error)).send(writing)
+        except (OSError, pa.ArrowException):
+            raise
+        except Exception as error:
+            traceback.print_exc()
+            Answer(
+                "ModelError", f"model {request.reference.name} on {self._name}: {type(error).__name__}: {error}"
+            ).send(writing)
+            self._end_if_lost(error)
+
+    def _stream(self, engine: "Engine", column: str, reading: BinaryIO, writing: BinaryIO) -> None:
+        """Rows in and vectors out at the same time; a thread of its own reads ahead."""
+        from udfs.inference.pipeline import ARROW_EMBEDDING_SCHEMA
+
+        under_way: queue.SimpleQueue[tuple[pa.Array, Future[Embedded]] | BaseException | None] = queue.SimpleQueue()
+        gone = threading.Event()
+        reader = threading.Thread(target=_read_ahead, args=(engine, column, reading, under_way, gone), daemon=True)
+        reader.start()
+        try:
+            with pa.ipc.new_stream(writing, ARROW_EMBEDDING_SCHEMA) as results:
+                for batch in self._results(engine, under_way):
+                    results.write_batch(batch)
+                    writing.flush()
+            Answer().send(writing)
+        finally:
+            gone.set()
+
+    def _results(
+        self, engine: "Engine", under_way: "queue.SimpleQueue[tuple[pa.Array, Future[Embedded]] | BaseException | None]"
+    ) -> Iterator[pa.RecordBatch]:
+        """Finished portions in order, in one batch as many as are finished at the same time."""
+        from udfs.inference.pipeline import OUTPUT_ROWS, written
+
+        done: list[tuple[pa.Array, Embedded]] = []
+        while True:
+            following = under_way.get()
+            if isinstance(following, BaseException):
+                raise following
+            rows = sum(len(ids) for ids, _ in done)
+            if done and (following is None or not following[1].done() or rows >= OUTPUT_ROWS):
+                yield written(done, self._gauges(engine), self._name)
+                done = []
+            if following is None:
+                return
+            done.append((following[0], following[1].result()))
+            if under_way.empty():
+                yield written(done, self._gauges(engine), self._name)
+                done = []
+
+    def _gauges(self, engine: "Engine") -> dict[str, float]:
+        models = self._models()
+        return {**engine.gauges(), "loads": models.loads, "resident_bytes": models.resident_bytes}
+
+    def _models(self) -> "Residents":
+        with self._lock:
+            if self._residents is None:
+                self._residents = _residents(self._duties)
+            return self._residents
+
+    def _end_if_lost(self, error: BaseException) -> None:
+        from udfs.inference.isolation import is_device_lost
+
+        if is_device_lost(error):
+            sys.stderr.write(f"owner {self._name} ends: the device is lost\n")
+            sys.stderr.flush()
+            os._exit(DEVICE_LOST)
+
+
+def _read_ahead(
+    engine: "Engine",
+    column: str,
+    reading: BinaryIO,
+    under_way: "queue.SimpleQueue[tuple[pa.Array, Future[Embedded]] | BaseException | None]",
+    gone: threading.Event,
+) -> None:
+    """Submit what the task sends as it arrives; how much that may be is up to the task (Answer.window)."""
+    from udfs.inference.pipeline import submitted
+
+    try:
+        with pa.ipc.open_stream(reading) as batches:
+            for portion in submitted(engine, batches, column):
+                if gone.is_set():
+                    return
+                under_way.put(portion)
+        under_way.put(None)
+    except BaseException as error:
+        under_way.put(error)
+
+
+def _residents(duties: Duties) -> "Residents":
+    import joblib
+
+    from udfs.inference.host.model_cache import Residents
+
+    # joblib counts what this process may use: its affinity and its container's quota, not the machine's cores.
+    return Residents(duties.cores or joblib.cpu_count())
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run an owner; a second one for the same directory ends at once."""
+    parser = argparse.ArgumentParser(description="Owns a device for the tasks of one executor.")
+    parser.add_argument("--directory", type=Path, required=True)
+    parser.add_argument("--device", required=True)
+    parser.add_argument("--guardian", type=int, required=True)
+    parser.add_argument("--idle-seconds", type=float, required=True)
+    parser.add_argument("--cores", type=int)
+    duties = Duties(**vars(parser.parse_args(arguments)))
+    with (duties.directory / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return 0
+        Owner(duties).serve()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,83 @@
+"""What tasks and the owner say to each other over their Unix socket.
+
+The owner greets. A task sends one line of JSON, its Request; the owner answers with one, its Answer. Then Arrow
+streams go both ways at once: photos or texts in, rows of ARROW_EMBEDDING_SCHEMA out. The owner's stream ends with
+another Answer.
+"""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import IO, Any
+
+import pyarrow as pa
+
+from udfs.models import ModelReference
+
+GREETING = b"\n"
+"""Tells a task that the owner has taken it on, and is not about to end."""
+
+JPEG_SCHEMA = pa.schema([("entity_id", pa.string()), ("jpeg", pa.binary())])
+TEXT_SCHEMA = pa.schema([("entity_id", pa.string()), ("text", pa.string())])
+SCHEMAS = {"jpeg": JPEG_SCHEMA, "text": TEXT_SCHEMA}
+
+
+@dataclass(frozen=True)
+class Request:
+    """Which model, under which key, is to read which column."""
+
+    reference: ModelReference
+    model_key: str
+    column: str
+    batch_size: int | None
+
+    def send(self, stream: IO[bytes]) -> None:
+        """Write it as one line."""
+        _send(stream, dataclasses.asdict(self))
+
+    @classmethod
+    def receive(cls, stream: IO[bytes]) -> "Request":
+        """Read it.
+
+        Raises:
+            ConnectionError: the task is gone.
+        """
+        values = _receive(stream)
+        return cls(ModelReference(**values.pop("reference")), **values)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How it goes: `error` is the name of an error type of udfs.errors, or empty; `window` is how many rows a task
+    should have under way."""
+
+    error: str = ""
+    message: str = ""
+    window: int = 0
+    key: str = ""
+
+    def send(self, stream: IO[bytes]) -> None:
+        """Write it as one line."""
+        _send(stream, dataclasses.asdict(self))
+
+    @classmethod
+    def receive(cls, stream: IO[bytes]) -> "Answer":
+        """Read it.
+
+        Raises:
+            ConnectionError: the owner is gone.
+        """
+        return cls(**_receive(stream))
+
+
+def _send(stream: IO[bytes], values: dict[str, object]) -> None:
+    stream.write(json.dumps(values).encode() + b"\n")
+    stream.flush()
+
+
+def _receive(stream: IO[bytes]) -> dict[str, Any]:
+    line = stream.readline()
+    if not line.endswith(b"\n"):
+        raise ConnectionError("the other side is gone")
+    values: dict[str, Any] = json.loads(line)
+    return values

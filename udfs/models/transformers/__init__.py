@@ -1,0 +1,1 @@
+"""Models that transformers loads: what they are, their pixels, their towers."""

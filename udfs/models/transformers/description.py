@@ -1,0 +1,165 @@
+"""What a model is, read from its files alone: its key, its dimension, whether it reads text. No torch needed.
+
+Two models have the same key when they make the same vectors: a renamed or moved copy keeps it; a changed
+weight, preprocessing value, tokenizer, pooling or dtype changes it. The device is not part of it.
+"""
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from udfs.errors import ModelError
+from udfs.models.reference import ModelReference, model_config, model_directory, read_json, weight_files
+from udfs.models.transformers.families import Family, known_family
+from udfs.models.transformers.precision import settled
+
+PREPROCESSING = "libjpeg-turbo, torch uint8 antialias, else transformers-pil"
+"""How pixels are made; to be changed together with udfs/images/frames.py and pixels.py beside this file, as vectors
+change with them."""
+
+_KEY_FORMAT = 2
+_IRRELEVANT_CONFIG = {
+    "_name_or_path", "_commit_hash", "name_or_path", "architectures", "transformers_version", "torch_dtype",
+    "dtype", "id2label", "label2id", "num_labels", "problem_type", "processor_class", "auto_map",
+    "tokenizer_file", "use_fast", "_attn_implementation", "_attn_implementation_autoset",
+    "output_attentions", "output_hidden_states", "return_dict",
+}  # fmt: skip
+_TOKENIZER_FILES = (
+    "added_tokens.json", "merges.txt", "special_tokens_map.json", "spiece.model", "tokenizer.json",
+    "tokenizer.model", "tokenizer_config.json", "vocab.json", "vocab.txt",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ModelDescription:
+    """What the driver has to know to plan: `family` is the model_type, `dimension` the length of the
+    vectors."""
+
+    model_key: str
+    dimension: int
+    has_text: bool
+    family: str
+    pooling: str
+    dtype: str
+
+
+def model_key(reference: ModelReference) -> str:
+    """The model's key: 16 hexadecimal digits over everything that decides its vectors. See describe_model."""
+    return describe_model(reference).model_key
+
+
+def describe_model(reference: ModelReference) -> ModelDescription:
+    """Read the model's files and say what it is. Hashing the weights happens once per process and file
+    version.
+
+    Raises:
+        ModelError: a file is missing, damaged or pickled, or the family is unknown.
+    """
+    reference = settled(reference)
+    directory = model_directory(reference)
+    weights = weight_files(directory, reference.name)
+    config = model_config(directory, reference.name)
+    family_name = str(config.get("model_type"))
+    family = known_family(family_name, reference.name)
+    dimension = _dimension(weights, family, reference.name)
+    parts: dict[str, Any] = {
+        "format": _KEY_FORMAT,
+        "weights": [_file_digest(path) for path in weights],
+        "config": _relevant(config),
+        "preprocessing": [PREPROCESSING, preprocessing_config(directory, reference.name)],
+        "scaled_decoding": reference.scaled_decoding,
+        "tokenizer": _tokenizer(directory, reference.name) if family.has_text else None,
+        "text": [family.pad_text_to_maximum, family.lowercase_text],
+        "pooling": family.pooling,
+        "dimension": dimension,
+        "normalisation": "l2",
+        "dtype": reference.dtype,
+    }
+    canonical = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    key = hashlib.sha256(canonical.encode()).hexdigest()[:16]
+    return ModelDescription(key, dimension, family.has_text, family_name, family.pooling, reference.dtype)
+
+
+def preprocessing_config(directory: Path, name: str) -> dict[str, Any]:
+    """How the model wants its pixels, from wherever transformers keeps it, without fields that decide
+    nothing.
+
+    Raises:
+        ModelError: the model does not say how.
+    """
+    combined = directory / "processor_config.json"
+    nested = read_json(combined).get("image_processor") if combined.is_file() else None
+    single = directory / "preprocessor_config.json"
+    if isinstance(nested, dict):
+        values = nested
+    elif single.is_file():
+        values = read_json(single)
+    else:
+        raise ModelError(
+            f"model {name} has no preprocessor_config.json, which says how it wants its pixels; copy it from "
+            f"where the model came from."
+        )
+    values = _relevant(values)
+    if isinstance(values.get("image_processor_type"), str):
+        # Backends of one and the same processor: which of them is used is decided here, not in the file.
+        values["image_processor_type"] = re.sub(r"(Fast|Pil)$", "", values["image_processor_type"])
+    return values
+
+
+def _relevant(value: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: inner for key, inner in value.items() if key not in _IRRELEVANT_CONFIG and inner is not None}
+    return {key: _relevant(inner) if isinstance(inner, dict) else inner for key, inner in kept.items()}
+
+
+def _tokenizer(directory: Path, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for file in _TOKENIZER_FILES:
+        path = directory / file
+        if path.is_file():
+            found[file] = _relevant(read_json(path)) if file == "tokenizer_config.json" else _file_digest(path)
+    if not found.keys() - {"tokenizer_config.json", "special_tokens_map.json"}:
+        raise ModelError(f"model {name} reads text but has no tokenizer.json; copy it from the model's source.")
+    return found
+
+
+def _file_digest(path: Path) -> str:
+    state = path.stat()
+    return _digest(str(path.resolve()), state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=256)
+def _digest(path: str, modified: int, size: int) -> str:  # noqa: ARG001 - they make the cache entry stale
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _dimension(weights: tuple[Path, ...], family: Family, name: str) -> int:
+    shapes = {tensor: shape for path in weights for tensor, shape in _tensor_shapes(path).items()}
+    widths = [shape[0] for tensor, shape in shapes.items() if shape and re.fullmatch(family.width, tensor)]
+    if not widths:
+        raise ModelError(f"model {name}: no tensor like {family.width} in its weights; they are not of this family.")
+    return max(widths)
+
+
+def _tensor_shapes(path: Path) -> dict[str, list[int]]:
+    # The format, from the README of huggingface/safetensors: the header's length in 8 bytes, little-endian;
+    # the header in JSON; the tensors.
+    size = path.stat().st_size
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if length > size:
+                raise ValueError("its header is longer than the file")
+            header = json.loads(file.read(length))
+        entries = {tensor: entry for tensor, entry in header.items() if tensor != "__metadata__"}
+        shapes = {tensor: [int(axis) for axis in entry["shape"]] for tensor, entry in entries.items()}
+        end = max((int(entry["data_offsets"][1]) for entry in entries.values()), default=0)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{path} is not a safetensors file ({error}); copy the model again.") from error
+    if 8 + length + end != size:
+        raise ModelError(f"{path} is incomplete: {size} bytes of {8 + length + end}; copy the model again.")
+    return shapes

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from jobs.job.context import JobContext
-from jobs.job.head import HeadIdentity, head_identity, predictions
+from jobs.job.head import CurrentHead, predictions
 from jobs.job.report import Counts, Report
 from jobs.lakehouse.contracts import CLAIM_ASSESSMENTS, DAMAGE_PREDICTIONS
 from jobs.lakehouse.writes import delete_keys, stage, upsert
@@ -48,10 +48,10 @@ def run(context: JobContext) -> Report:
         ModelError: the model cannot be described.
     """
     normalised_severity_map(context.settings.assess.severity_map)
-    identity = head_identity(context)
-    details = identity.details
-    if not identity.has_text:
-        details["reason"] = identity.reason_to_skip
+    head = context.head
+    details = head.details
+    if not head.has_text:
+        details["reason"] = head.reason_to_skip
         return Report("assess", context.run_id, "skipped", Counts(), details=details)
     lakehouse = context.lakehouse
     if context.dry_run:
@@ -59,9 +59,9 @@ def run(context: JobContext) -> Report:
         return Report("assess", context.run_id, "dry_run", Counts(rows_in=total), details=details)
     lakehouse.ensure(*SOURCES, CLAIM_ASSESSMENTS.name)
     versions_in = lakehouse.versions(*SOURCES)
-    with stage(lakehouse, assessments_frame(context, identity), context.run_id) as wave:
+    with stage(lakehouse, assessments_frame(context, head), context.run_id) as wave:
         inserted, updated = upsert(lakehouse, wave.frame, CLAIM_ASSESSMENTS.name, compare=COMPARED)
-        removed = _remove_stale(context, identity)
+        removed = _remove_stale(context, head)
         details |= _figures(wave.frame)
         total = wave.rows
     details |= {"inserted": inserted, "updated": updated, "removed": removed}
@@ -77,28 +77,28 @@ def run(context: JobContext) -> Report:
     )
 
 
-def assessments_frame(context: JobContext, identity: HeadIdentity) -> "DataFrame":
+def assessments_frame(context: JobContext, head: CurrentHead) -> "DataFrame":
     """One row of claim_assessments for each claim, from what the tables hold now."""
     from pyspark.sql import functions as F
 
-    evidence = _evidence(context, identity)
+    evidence = _evidence(context, head)
     schema = ", ".join(f"{field.name} {field.dataType.simpleString()}" for field in evidence.schema.fields)
     judged = evidence.mapInArrow(assess_batches(context.settings.assess.severity_map), f"{schema}, {VERDICT_FIELDS}")
     return judged.select(
         "*",
-        F.lit(identity.model_key).alias("model_key"),
-        F.lit(identity.head_key).alias("head_key"),
+        F.lit(head.model_key).alias("model_key"),
+        F.lit(head.head_key).alias("head_key"),
         F.lit(context.clock()).alias("assessed_at"),
         F.lit(context.run_id).alias("run_id"),
     )
 
 
-def _evidence(context: JobContext, identity: HeadIdentity) -> "DataFrame":
+def _evidence(context: JobContext, head: CurrentHead) -> "DataFrame":
     """Per claim: claim_id, damages, and the columns of udfs.assessment.Evidence."""
     from pyspark.sql import functions as F
 
     claims = context.lakehouse.read("claims").select("claim_id", "reported_severity")
-    seen = _photos_seen(context, identity)
+    seen = _photos_seen(context, head)
     by_claim = seen.groupBy("claim_id").agg(
         F.count(F.lit(1)).cast("int").alias("photos"),
         F.count_if("unusable").cast("int").alias("photos_unusable"),
@@ -123,7 +123,7 @@ def _evidence(context: JobContext, identity: HeadIdentity) -> "DataFrame":
     )
 
 
-def _photos_seen(context: JobContext, identity: HeadIdentity) -> "DataFrame":
+def _photos_seen(context: JobContext, head: CurrentHead) -> "DataFrame":
     """Per claim and photo: unusable, shared; where classified also level (of LEVELS), accepted, damages."""
     from pyspark.sql import functions as F
 
@@ -133,14 +133,14 @@ def _photos_seen(context: JobContext, identity: HeadIdentity) -> "DataFrame":
     failed = F.col("status") == str(Status.FAILED)
     unread = lakehouse.read("photos").where(failed).select("photo_id")
     embeddings = lakehouse.read("embeddings").where(failed & (F.col("entity") == "photo"))
-    unembedded = embeddings.where(F.col("model_key") == identity.model_key)
+    unembedded = embeddings.where(F.col("model_key") == head.model_key)
     unusable = unread.union(unembedded.select(F.col("entity_id").alias("photo_id"))).distinct()
-    none_class = identity.taxonomy.none_class
+    none_class = head.taxonomy.none_class
     damages = F.col("labels") if none_class is None else F.array_remove("labels", none_class)
     level = F.when(F.size("damages") == 0, F.lit(0))
     for position, name in enumerate(LEVELS):
         level = level.when(F.col("severity") == name, F.lit(position))
-    classified = predictions(context, identity).withColumn("damages", damages)
+    classified = predictions(context, head).withColumn("damages", damages)
     classified = classified.select(
         "photo_id",
         "damages",
@@ -156,12 +156,12 @@ def _photos_seen(context: JobContext, identity: HeadIdentity) -> "DataFrame":
     )
 
 
-def _remove_stale(context: JobContext, identity: HeadIdentity) -> int:
+def _remove_stale(context: JobContext, head: CurrentHead) -> int:
     """Delete assessments under these keys of claims that are no longer there."""
     from pyspark.sql import functions as F
 
     rows = context.lakehouse.read(CLAIM_ASSESSMENTS.name)
-    rows = rows.where((F.col("model_key") == identity.model_key) & (F.col("head_key") == identity.head_key))
+    rows = rows.where((F.col("model_key") == head.model_key) & (F.col("head_key") == head.head_key))
     claims = context.lakehouse.read("claims").select("claim_id")
     stale = rows.select(*CLAIM_ASSESSMENTS.key).join(claims, "claim_id", "left_anti")
     return delete_keys(context.lakehouse, stale, CLAIM_ASSESSMENTS.name) if stale.limit(1).count() else 0

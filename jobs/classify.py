@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from jobs.job.context import JobContext
-from jobs.job.head import HeadIdentity, head_for, head_identity, predictions, predictions_frame
+from jobs.job.head import CurrentHead, head_for, predictions, predictions_frame
 from jobs.job.report import Counts, Report
 from jobs.lakehouse.contracts import DAMAGE_PREDICTIONS, EMBEDDINGS
 from jobs.lakehouse.writes import append_once, stage
@@ -24,28 +24,28 @@ def run(context: JobContext) -> Report:
         TaxonomyError: the taxonomy is malformed.
         ModelError: the model cannot be loaded.
     """
-    identity = head_identity(context)
-    details = identity.details
-    if not identity.has_text:
-        details["reason"] = identity.reason_to_skip
+    head = context.head
+    details = head.details
+    if not head.has_text:
+        details["reason"] = head.reason_to_skip
         return Report("classify", context.run_id, "skipped", Counts(), details=details)
     lakehouse = context.lakehouse
     if context.dry_run and not lakehouse.exists(EMBEDDINGS.name):
         return Report("classify", context.run_id, "dry_run", Counts(), details={**details, "pending": 0})
-    vectors = _vectors(context, identity)
+    vectors = _vectors(context, head)
     total = vectors.count()
     if context.dry_run:
         known = lakehouse.exists(DAMAGE_PREDICTIONS.name)
-        waiting = _pending(context, identity, vectors).count() if known else total
+        waiting = _pending(context, head, vectors).count() if known else total
         counts = Counts(rows_in=total, skipped=total - waiting)
         return Report("classify", context.run_id, "dry_run", counts, details={**details, "pending": waiting})
     lakehouse.ensure(DAMAGE_PREDICTIONS.name)
     versions_in = lakehouse.versions(EMBEDDINGS.name)
-    pending = _pending(context, identity, vectors)
+    pending = _pending(context, head, vectors)
     waiting = pending.count()
     written = _classify(context, pending, waiting) if waiting else 0
     counts = Counts(rows_in=total, written=written, skipped=total - written)
-    details |= distributions(predictions(context, identity))
+    details |= distributions(predictions(context, head))
     versions_out = lakehouse.versions(DAMAGE_PREDICTIONS.name)
     status = "done" if waiting else "nothing_to_do"
     return Report("classify", context.run_id, status, counts, 0.0, versions_in, versions_out, details)
@@ -81,31 +81,31 @@ def distributions(rows: "DataFrame") -> dict[str, Any]:
     }
 
 
-def _vectors(context: JobContext, identity: HeadIdentity) -> "DataFrame":
+def _vectors(context: JobContext, head: CurrentHead) -> "DataFrame":
     from pyspark.sql import functions as F
 
     rows = context.lakehouse.read(EMBEDDINGS.name)
     wanted = (F.col("entity") == "photo") & (F.col("status") == str(Status.OK))
-    rows = rows.where(wanted & (F.col("model_key") == identity.model_key))
+    rows = rows.where(wanted & (F.col("model_key") == head.model_key))
     return rows.select(F.col("entity_id").alias("photo_id"), "vector")
 
 
-def _pending(context: JobContext, identity: HeadIdentity, vectors: "DataFrame") -> "DataFrame":
-    return vectors.join(predictions(context, identity).select("photo_id"), "photo_id", "left_anti")
+def _pending(context: JobContext, head: CurrentHead, vectors: "DataFrame") -> "DataFrame":
+    return vectors.join(predictions(context, head).select("photo_id"), "photo_id", "left_anti")
 
 
 def _classify(context: JobContext, pending: "DataFrame", waiting: int) -> int:
     """Classify the pending photos, a wave at a time; the number of rows that this run wrote."""
     from pyspark.sql import functions as F
 
-    head = head_for(context)
+    classifier = head_for(context)
     waves = -(-waiting // WAVE_ROWS)
     written = 0
     context.progress.start("classify photos", waiting)
     for wave in range(waves):
         bucket = F.pmod(F.xxhash64("photo_id"), F.lit(waves))
         portion = pending.where(bucket == wave) if waves > 1 else pending
-        with stage(context.lakehouse, predictions_frame(context, head, portion), context.run_id) as staged:
+        with stage(context.lakehouse, predictions_frame(context, classifier, portion), context.run_id) as staged:
             written += append_once(context.lakehouse, staged.frame, DAMAGE_PREDICTIONS.name)
             context.progress.advance(staged.rows)
     context.progress.finish()

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from jobs.job.context import JobContext
-from jobs.job.head import head_for, head_identity, predictions_frame
-from jobs.job.model import model_reference
+from jobs.job.head import head_for, predictions_frame
 from jobs.job.pending import Pending, pending_entities
 from jobs.job.report import Counts, Report
 from jobs.lakehouse.contracts import DAMAGE_PREDICTIONS, EMBEDDINGS
@@ -16,7 +15,7 @@ from jobs.lakehouse.waves import plan_waves
 from jobs.lakehouse.writes import append_once, delete_keys, stage
 from jobs.steps.embed.comparison import compare_with_estimate
 from jobs.steps.embed.measures import Work
-from udfs.models import ModelReference, describe_model
+from udfs.models import ModelReference
 from udfs.outcome import Status
 
 if TYPE_CHECKING:
@@ -37,8 +36,7 @@ def run(context: JobContext) -> Report:
         FailureRateError: too many photos failed; the waves done so far are kept.
     """
     settings = context.settings
-    reference = model_reference(settings.model)
-    model = describe_model(reference)
+    model = context.model
     lakehouse = context.lakehouse
     if not context.dry_run:
         lakehouse.ensure("photos", "claims", "embeddings")
@@ -47,7 +45,7 @@ def run(context: JobContext) -> Report:
     pending = {rows.entity: rows.rows for rows in entities}
     known = sum(rows.total - rows.rows for rows in entities)
     details: dict[str, Any] = {
-        "model": settings.model.name,
+        "model": model.name,
         "model_key": model.model_key,
         "dimension": model.dimension,
         "photos_embedded": 0,
@@ -63,11 +61,11 @@ def run(context: JobContext) -> Report:
     remove_abandoned(lakehouse.staging, now=context.clock(), hours=settings.tables.staging_hours)
     classifies = bool(pending.get("photo")) and model.has_text and settings.embed.classify
     if classifies:
-        head_identity(context)
+        _ = context.head  # a malformed taxonomy is told before the first wave
     # The driver's own import of torch, and the prompts, are hidden behind the first wave on the executors.
     with ThreadPoolExecutor(max_workers=1) as beside:
         head = beside.submit(head_for, context) if classifies else None
-        progress = _Progress(context, reference, skipped, head)
+        progress = _Progress(context, model.reference, skipped, head)
         for rows in entities:
             progress.embed(rows)
     if model.has_text and settings.embed.narratives:
@@ -147,7 +145,7 @@ class _Progress:
         contents = portion.select("entity_id", F.col("content").alias(named))
         if settings.embed.partitions is not None:
             contents = contents.repartition(settings.embed.partitions)
-        batch_size, cores = settings.model.batch_size, settings.model.cores
+        batch_size, cores = settings.models.photo.batch_size, settings.models.photo.cores
         vectors = contents.mapInArrow(
             embed_photo_batches(self.reference, batch_size, cores=cores)
             if entity == "photo"
@@ -157,7 +155,7 @@ class _Progress:
         rows = vectors.select(
             "*",
             F.lit(entity).alias("entity"),
-            F.lit(describe_model(self.reference).model_key).alias("model_key"),
+            F.lit(self.context.model.model_key).alias("model_key"),
             F.lit(context.clock()).alias("embedded_at"),
             F.lit(context.run_id).alias("run_id"),
         )

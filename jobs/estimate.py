@@ -6,12 +6,10 @@ from typing import Any
 
 from jobs.job.context import JobContext
 from jobs.job.durations import Measured, Pace, Portions, plan, recommended
-from jobs.job.model import model_reference
 from jobs.job.pending import pending_entities
 from jobs.job.report import Counts, Report
 from jobs.steps.estimate.commit import commit_seconds
 from jobs.steps.estimate.sample import Sample, draw_sample, task_slots
-from udfs.models import describe_model
 
 
 def run(context: JobContext) -> Report:
@@ -21,8 +19,7 @@ def run(context: JobContext) -> Report:
         ModelError: the model cannot be loaded.
     """
     settings = context.settings
-    reference = model_reference(settings.model)
-    model = describe_model(reference)
+    model = context.model
     lakehouse = context.lakehouse
     entities = pending_entities(context, model.model_key, has_text=model.has_text)
     rows = {pending.entity: pending.rows for pending in entities}
@@ -30,12 +27,14 @@ def run(context: JobContext) -> Report:
     counts = Counts(rows_in=total, skipped=total)
     read = tuple(table for table in ("photos", "claims", "embeddings") if lakehouse.exists(table))
     versions = lakehouse.versions(*read)
-    details: dict[str, Any] = {"model": settings.model.name, "model_key": model.model_key, "pending": rows}
+    details: dict[str, Any] = {"model": model.name, "model_key": model.model_key, "pending": rows}
     if context.dry_run or not sum(rows.values()):
         status = "dry_run" if context.dry_run else "nothing_to_do"
         return Report("estimate", context.run_id, status, counts, versions_in=versions, details=details)
     slots = task_slots(context)
-    samples = {pending.entity: draw_sample(context, pending, reference, slots) for pending in entities if pending.rows}
+    samples = {
+        pending.entity: draw_sample(context, pending, model.reference, slots) for pending in entities if pending.rows
+    }
     classifies = "photo" in samples and model.has_text and settings.embed.classify
     commits, source = commit_seconds(context, model.dimension, classifies=classifies)
     measured = measured_from(samples, commits, slots)

@@ -20,7 +20,6 @@ def run(context: JobContext) -> Report:
         SettingsError: report.output is an address, not a path.
         InputError: the page cannot be written there.
     """
-    from jobs.lakehouse.snapshot import Snapshot
     from jobs.steps.report.gather import gather_content, gather_overview, mismatched_claims
     from jobs.steps.report.gather_duplicates import gather_duplicates
     from jobs.steps.report.page import render_page
@@ -28,7 +27,7 @@ def run(context: JobContext) -> Report:
     started = time.perf_counter()
     output = _output(context.settings.report.output)
     context.progress.say("Reading the tables for the report.")
-    snapshot = Snapshot(context.lakehouse)
+    snapshot = context.pin()
     overview = gather_overview(snapshot)
     details: dict[str, Any] = {
         "claims": overview.rows["claims"],

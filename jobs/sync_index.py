@@ -20,7 +20,6 @@ from jobs.index.rows import (
     with_thumbnails,
 )
 from jobs.job.context import JobContext
-from jobs.job.model import model_reference
 from jobs.job.report import Counts, Report
 from jobs.lakehouse.contracts import INDEX_STATE
 from jobs.lakehouse.writes import Wave, stage, upsert
@@ -67,10 +66,7 @@ def run(context: JobContext) -> Report:
             directory belongs to another model.
         ModelError: the model's key cannot be determined.
     """
-    from udfs.models import describe_model
-
-    model = describe_model(model_reference(context.settings.model))
-    return sync(context, model.model_key, model.dimension)
+    return sync(context, context.model.model_key, context.model.dimension)
 
 
 def sync(context: JobContext, model_key: str, dimension: int) -> Report:

@@ -12,7 +12,7 @@
 # MAGIC %md
 # MAGIC ## Parameters
 # MAGIC `place` names the settings: `demo` renders its own claims and needs nothing; `databricks` reads yours.
-# MAGIC `overrides` holds more settings, apart by blanks: `ingest.photos=/Volumes/raw/photos model.batch_size=64`.
+# MAGIC `overrides` holds more settings, apart by blanks: `ingest.photos=/Volumes/raw/photos limits.failure_rate=0.1`.
 # MAGIC Outside Databricks there are no widgets: `CLAIMLENS_PLACE` and `CLAIMLENS_<SECTION>__<KEY>` take their place.
 
 # COMMAND ----------
@@ -29,7 +29,7 @@ if "dbutils" in globals():
 
 from jobs import run
 from jobs.job.context import JobContext
-from jobs.settings.sections import load_settings
+from jobs.settings.load import load_settings
 
 settings = load_settings(place, overrides.split())
 context = JobContext.create(settings)

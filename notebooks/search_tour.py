@@ -26,7 +26,7 @@ if "dbutils" in globals():
 from rich.console import Console
 
 from jobs.job.context import JobContext
-from jobs.settings.sections import load_settings
+from jobs.settings.load import load_settings
 from jobs.search import Query, render_page, render_table, search
 
 settings = load_settings(place, overrides.split())

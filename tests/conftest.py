@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
-from jobs.settings.sections import Settings, SparkSettings, TableSettings, load_settings
+from jobs.settings.load import load_settings
+from jobs.settings.sections import Settings, SparkSettings, TableSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 # How long an example takes depends on how busy the machine is, and says nothing about the code.

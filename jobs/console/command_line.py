@@ -40,7 +40,7 @@ Config = Annotated[
 ]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override one setting, for example model.batch_size=16."),
+    typer.Option("--set", metavar="KEY=VALUE", help="Override one setting, for example models.photo.batch_size=16."),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; change nothing.")]
 JsonOutput = Annotated[bool, typer.Option("--json", help="Print one JSON report on standard output.")]
@@ -120,7 +120,7 @@ def _carry_out(
     from jobs.job.execution import execute as execute_tracked
     from jobs.job.progress import choose_progress
     from jobs.job.tracking import choose_tracker
-    from jobs.settings.sections import load_settings
+    from jobs.settings.load import load_settings
 
     settings = load_settings(config, overrides)
     chosen: Callable[[JobContext], Report] = work or import_module(JOBS[job][0]).run
@@ -304,7 +304,7 @@ def doctor(
 ) -> None:
     """Check what is installed and stored; say how to mend it."""
     from jobs.console.doctor import STATES_TO_MEND, examine, print_checks
-    from jobs.settings.sections import load_settings
+    from jobs.settings.load import load_settings
 
     try:
         with _standard_output_kept():

@@ -142,17 +142,17 @@ def _gpu() -> Check:
 
 
 def _model(settings: Settings) -> tuple[str | None, Check]:
-    from jobs.job.model import model_reference
+    from jobs.job.model import current_model
 
-    name = settings.model.name
+    name = settings.models.photo.name
     try:
         from udfs.models import load_encoder
 
-        encoder = load_encoder(model_reference(settings.model))
+        encoder = load_encoder(current_model(settings.models.photo).reference)
     except ClaimlensError as error:
         return None, Check("model", "missing", name, _first_line(error))
     except Exception as error:
-        mend = "Set model.name to bundled:demo, a model directory, or a hub name with model.revision."
+        mend = "Set models.photo.name to bundled:demo, a model directory, or a hub name with models.photo.revision."
         return None, Check("model", "wrong", f"{name}: {type(error).__name__}: {_first_line(error)}", mend)
     text = "photos and text" if encoder.has_text else "photos only"
     found = f"{name}, key {encoder.model_key}, {encoder.dimension} dimensions, {text}"

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING
 from jobs.job.progress import Progress, SilentProgress
 from jobs.job.report import Counts, Report
 from jobs.job.tracking import NoTracker, Tracker
-from jobs.settings.sections import Settings
+from jobs.settings.sections import ModelSettings, Settings
 from udfs.errors import FailureRateError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from jobs.job.head import CurrentHead
+    from jobs.job.model import CurrentModel
+    from jobs.lakehouse.snapshot import Snapshot
     from jobs.lakehouse.tables import Lakehouse
 
 
@@ -31,11 +34,13 @@ def new_run_id() -> str:
 
 
 class _Shared:
-    """The session and the tables, made when they are first needed and shared by the jobs of one flow."""
+    """What is made when it is first needed and shared by the jobs of one flow: session, tables, models, head."""
 
     def __init__(self) -> None:
         self.spark: SparkSession | None = None
         self.lakehouse: Lakehouse | None = None
+        self.models: dict[ModelSettings, CurrentModel] = {}
+        self.head: CurrentHead | None = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,51 @@ class JobContext:
 
             self._shared.lakehouse = Lakehouse(self.spark, self.settings.tables)
         return self._shared.lakehouse
+
+    @property
+    def model(self) -> "CurrentModel":
+        """The model that embeds photos, settled and described once in a run.
+
+        Raises:
+            ModelError: it cannot be described.
+        """
+        return self._model(self.settings.models.photo)
+
+    @property
+    def text_model(self) -> "CurrentModel":
+        """The model that embeds narratives and questions: the photo model where no other is named.
+
+        Raises:
+            ModelError: it cannot be described.
+        """
+        return self._model(self.settings.models.text or self.settings.models.photo)
+
+    @property
+    def head(self) -> "CurrentHead":
+        """The one current classifier, for every job alike.
+
+        Raises:
+            TaxonomyError: the taxonomy is malformed.
+            ModelError: the model cannot be described.
+        """
+        if self._shared.head is None:
+            from jobs.job.head import current_head
+
+            self._shared.head = current_head(self.settings.classify.taxonomy, self.model)
+        return self._shared.head
+
+    def pin(self, *tables: str) -> "Snapshot":
+        """These tables as they are now: one version each for all that a job reads, and reports as read."""
+        from jobs.lakehouse.snapshot import Snapshot
+
+        return Snapshot(self.lakehouse, *tables)
+
+    def _model(self, settings: ModelSettings) -> "CurrentModel":
+        if settings not in self._shared.models:
+            from jobs.job.model import current_model
+
+            self._shared.models[settings] = current_model(settings)
+        return self._shared.models[settings]
 
     def next_job(self) -> "JobContext":
         """The same place and session under a run id of its own, for the next job of a flow."""

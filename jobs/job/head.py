@@ -3,27 +3,35 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jobs.job.context import JobContext
-from jobs.job.model import model_reference
+from jobs.job.model import CurrentModel
 from jobs.lakehouse.contracts import DAMAGE_PREDICTIONS
 from udfs.errors import ModelError
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+    from jobs.job.context import JobContext
     from udfs.heads.taxonomy import Taxonomy
     from udfs.heads.zero_shot import ZeroShotHead
 
 
 @dataclass(frozen=True)
-class HeadIdentity:
-    """Which predictions settings ask for; known without loading the model. `has_text`: it can make them."""
+class CurrentHead:
+    """Which predictions the settings ask for; known without loading the model."""
 
     taxonomy: "Taxonomy"
-    model_key: str
+    model: CurrentModel
     head_key: str
-    has_text: bool
-    model_name: str
+
+    @property
+    def model_key(self) -> str:
+        """Of the model whose vectors it reads."""
+        return self.model.model_key
+
+    @property
+    def has_text(self) -> bool:
+        """Whether the model can make the prompts' vectors."""
+        return self.model.has_text
 
     @property
     def details(self) -> dict[str, Any]:
@@ -34,31 +42,26 @@ class HeadIdentity:
     def reason_to_skip(self) -> str:
         """Why a vision-only model gives no predictions."""
         return (
-            f"Model {self.model_name} has no text tower, and zero-shot classification needs one; "
-            "set model.name to a CLIP or SigLIP model."
+            f"Model {self.model.name} has no text tower, and zero-shot classification needs one; "
+            "set models.photo.name to a CLIP or SigLIP model."
         )
 
 
-def head_identity(context: JobContext) -> HeadIdentity:
-    """The keys under which the settings' model and taxonomy keep their predictions.
+def current_head(taxonomy: str, model: CurrentModel) -> CurrentHead:
+    """The head of a taxonomy, by name or file, and a model.
 
     Raises:
         TaxonomyError: the taxonomy is malformed.
-        ModelError: the model cannot be described.
     """
     from udfs.heads.taxonomy import load_taxonomy
     from udfs.heads.zero_shot import head_key
-    from udfs.models import describe_model
 
-    settings = context.settings
-    taxonomy = load_taxonomy(settings.classify.taxonomy)
-    model = describe_model(model_reference(settings.model))
-    key = head_key(taxonomy, model.model_key)
-    return HeadIdentity(taxonomy, model.model_key, key, model.has_text, settings.model.name)
+    loaded = load_taxonomy(taxonomy)
+    return CurrentHead(loaded, model, head_key(loaded, model.model_key))
 
 
-def head_for(context: JobContext) -> "ZeroShotHead":
-    """The head of the settings' model and taxonomy; loads the model on the driver to encode the prompts.
+def head_for(context: "JobContext") -> "ZeroShotHead":
+    """The head itself; loads the model on the driver to encode the prompts.
 
     Raises:
         TaxonomyError: the taxonomy is malformed.
@@ -67,14 +70,14 @@ def head_for(context: JobContext) -> "ZeroShotHead":
     from udfs.heads.zero_shot import build_head
     from udfs.models import load_encoder
 
-    identity = head_identity(context)
-    if not identity.has_text:
-        raise ModelError(identity.reason_to_skip)
-    encoder = load_encoder(model_reference(context.settings.model))
-    return build_head(identity.taxonomy, encoder.encode_texts, encoder.model_key, encoder.logit_scale)
+    head = context.head
+    if not head.has_text:
+        raise ModelError(head.reason_to_skip)
+    encoder = load_encoder(head.model.reference)
+    return build_head(head.taxonomy, encoder.encode_texts, encoder.model_key, encoder.logit_scale)
 
 
-def predictions_frame(context: JobContext, head: "ZeroShotHead", vectors: "DataFrame") -> "DataFrame":
+def predictions_frame(context: "JobContext", head: "ZeroShotHead", vectors: "DataFrame") -> "DataFrame":
     """Rows of damage_predictions for (photo_id, vector) rows; lazy, so stage it before it is merged."""
     from pyspark.sql import functions as F
 
@@ -91,9 +94,9 @@ def predictions_frame(context: JobContext, head: "ZeroShotHead", vectors: "DataF
     )
 
 
-def predictions(context: JobContext, identity: HeadIdentity) -> "DataFrame":
-    """The rows of damage_predictions under the identity's keys."""
+def predictions(context: "JobContext", head: CurrentHead) -> "DataFrame":
+    """The rows of damage_predictions under the head's keys."""
     from pyspark.sql import functions as F
 
     rows = context.lakehouse.read(DAMAGE_PREDICTIONS.name)
-    return rows.where((F.col("model_key") == identity.model_key) & (F.col("head_key") == identity.head_key))
+    return rows.where((F.col("model_key") == head.model_key) & (F.col("head_key") == head.head_key))

@@ -1,22 +1,59 @@
-"""From the model's settings to the reference that executors load."""
+"""The models of a run, by role: settled and described once, as the executors will load them."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jobs.settings.sections import ModelSettings
 
 if TYPE_CHECKING:
-    from udfs.models import ModelReference
+    from udfs.models import ModelDescription, ModelReference
 
 
-def model_reference(settings: ModelSettings) -> "ModelReference":
-    """The model as a picklable reference. A hub token stays in the environment and is not part of it."""
-    from udfs.models import ModelReference
+@dataclass(frozen=True)
+class CurrentModel:
+    """A model that a role asks for: its settings, the settled reference that travels, and what it is."""
 
-    return ModelReference(
-        name=settings.name,
-        revision=settings.revision,
-        device=settings.device,
-        dtype=settings.dtype,
-        scaled_decoding=settings.scaled_decoding,
-        compiled=settings.compiled,
+    settings: ModelSettings
+    reference: "ModelReference"
+    description: "ModelDescription"
+
+    @property
+    def name(self) -> str:
+        """As the settings name it."""
+        return self.settings.name
+
+    @property
+    def model_key(self) -> str:
+        """Hash of everything that decides its vectors."""
+        return self.description.model_key
+
+    @property
+    def dimension(self) -> int:
+        """Length of its vectors."""
+        return self.description.dimension
+
+    @property
+    def has_text(self) -> bool:
+        """Whether it reads text."""
+        return self.description.has_text
+
+
+def current_model(settings: ModelSettings) -> CurrentModel:
+    """Settle and describe a model. A hub token stays in the environment and is no part of the reference.
+
+    Raises:
+        ModelError: the model cannot be described.
+    """
+    from udfs.models import ModelReference, describe_model, settled
+
+    reference = settled(
+        ModelReference(
+            name=settings.name,
+            revision=settings.revision,
+            device=settings.device,
+            dtype=settings.dtype,
+            scaled_decoding=settings.scaled_decoding,
+            compiled=settings.compiled,
+        )
     )
+    return CurrentModel(settings, reference, describe_model(reference))

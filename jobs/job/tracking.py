@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from jobs.job.report import Report
-from jobs.settings.sections import Settings, TableSettings, TrackingSettings, public_settings
+from jobs.settings.load import public_settings
+from jobs.settings.sections import Settings, TableSettings, TrackingSettings
 
 _SECRET = re.compile(r"(?i)secret|token|password|passwd|credential|account\.key|access.?key|api.?key")
 _USER_IN_ADDRESS = re.compile(r"(?<=://)[^/@\s]+@")

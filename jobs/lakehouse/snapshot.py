@@ -1,4 +1,4 @@
-"""The tables as they were when the report began, one version each; absent tables are empty."""
+"""Tables as they were at one moment: what a job reads, and what its report says that it read."""
 
 from typing import TYPE_CHECKING
 
@@ -10,14 +10,15 @@ if TYPE_CHECKING:
 
 
 class Snapshot:
-    """Reads tables at one version each. Creates nothing: a report on an empty place leaves it empty."""
+    """Reads tables at one version each. Creates nothing: a table that is absent has no rows and no version."""
 
-    def __init__(self, lakehouse: Lakehouse) -> None:
+    def __init__(self, lakehouse: Lakehouse, *tables: str) -> None:
+        """Pin these tables, or without any all that there are."""
         self.spark = lakehouse.spark
         self._lakehouse = lakehouse
-        self.versions = {table: self._lakehouse.version(table) for table in CONTRACTS if self._lakehouse.exists(table)}
+        self.versions = {table: lakehouse.version(table) for table in tables or CONTRACTS if lakehouse.exists(table)}
 
-    def table(self, name: str) -> "DataFrame":
+    def read(self, name: str) -> "DataFrame":
         """The table's rows, or no rows where the table is absent."""
         if name in self.versions:
             return self._lakehouse.read(name, self.versions[name])

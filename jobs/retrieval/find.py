@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jobs.index.filters import Filter, parse_filter
-from jobs.job.model import model_reference
+from jobs.job.model import current_model
 from jobs.retrieval.question import CLAIMS_SHOWN, Hit, Query, SearchResult
 from jobs.settings.sections import IngestSettings, Settings
 from udfs.errors import InputError, ModelError
@@ -71,7 +71,7 @@ def search(
     model_key, has_text = _model(settings, encoder)
     if query.sentence and not has_text:
         raise ModelError(
-            f"The model {settings.model.name} has no text tower, so it cannot be asked with a sentence. "
+            f"The model {settings.models.photo.name} has no text tower, so it cannot be asked with a sentence. "
             "Ask with --photo or --claim, or use a model with text."
         )
     index = LanceStore.open(settings.index.root, model_key)
@@ -119,10 +119,8 @@ def _checked(query: Query) -> list[Filter]:
 def _model(settings: Settings, encoder: "Encoder | None") -> tuple[str, bool]:
     if encoder is not None:
         return encoder.model_key, encoder.has_text
-    from udfs.models import describe_model
-
-    described = describe_model(model_reference(settings.model))
-    return described.model_key, described.has_text
+    model = current_model(settings.models.photo)
+    return model.model_key, model.has_text
 
 
 def _question(settings: Settings, query: Query, index: "LanceStore", encoder: "Encoder | None") -> _Question:
@@ -134,7 +132,7 @@ def _question(settings: Settings, query: Query, index: "LanceStore", encoder: "E
     if (sentence or photo is not None) and encoder is None:
         from udfs.models import load_encoder
 
-        encoder = load_encoder(model_reference(settings.model))
+        encoder = load_encoder(current_model(settings.models.photo).reference)
     if photo is not None and encoder is not None:
         asked = _Question(encoder.encode_photos([photo]), (_small(photo),))
     if sentence and encoder is not None:

@@ -64,7 +64,7 @@ def override_layer(overrides: Sequence[str]) -> dict[str, Any]:
     for override in overrides:
         key, separator, text = override.partition("=")
         if not separator or not key.strip():
-            raise SettingsError(f"--set {override}: write it as a.b=c, for example --set model.batch_size=16")
+            raise SettingsError(f"--set {override}: write it as a.b=c, for example --set models.photo.batch_size=16")
         try:
             value = yaml.safe_load(text) if text else None
         except yaml.YAMLError:

@@ -5,7 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from jobs.settings.sections import SparkSettings, load_settings
+from jobs.settings.load import load_settings
+from jobs.settings.sections import SparkSettings
 from udfs.errors import ClaimlensError, EnvironmentMissingError
 
 _RESOLVE = """

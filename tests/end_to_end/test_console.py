@@ -54,7 +54,9 @@ def test_doctor_looks_and_touches_nothing(tmp_path, demo_input, claimlens):
 
 
 def test_doctor_names_what_is_missing_and_how_to_mend_it(tmp_path, demo_input, claimlens):
-    options = place(tmp_path, demo_input, f"spark.jar_cache={tmp_path}/no-jars", f"model.name={tmp_path}/no-model")
+    options = place(
+        tmp_path, demo_input, f"spark.jar_cache={tmp_path}/no-jars", f"models.photo.name={tmp_path}/no-model"
+    )
     answer = claimlens("doctor", *options)
     assert answer.status == 1
     assert "jobs.spark.delta_jars" in answer.output

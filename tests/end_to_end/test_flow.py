@@ -89,7 +89,7 @@ def _start_embed_and_kill_it(cwd, folder, demo_input, more):
 
 
 def test_a_missing_model_is_named_in_one_line(tmp_path, demo_input, claimlens):
-    answer = claimlens("embed", "--json", *place(tmp_path, demo_input, "model.name=/no/such/model"))
+    answer = claimlens("embed", "--json", *place(tmp_path, demo_input, "models.photo.name=/no/such/model"))
     assert answer.status == 1
     assert "/no/such/model" in answer.errors.strip().splitlines()[-1]
     assert json.loads(answer.output)["status"] == "failed"

@@ -108,7 +108,7 @@ def test_a_model_without_a_text_tower_is_skipped_with_the_reason(context, stand_
     report = classify.run(context)
     assert report.status == "skipped"
     assert "no text tower" in report.details["reason"]
-    assert "model.name" in report.details["reason"]
+    assert "models.photo.name" in report.details["reason"]
 
 
 def test_the_head_is_a_function_of_sql(context, spark):

@@ -22,7 +22,11 @@ def clip(tmp_path_factory):
 @pytest.fixture
 def context(spark, tmp_path, clip):
     settings = settings_in(
-        tmp_path, f"model.name={clip}", "embed.wave_photos=4", "model.batch_size=2", "embed.classify=false"
+        tmp_path,
+        f"models.photo.name={clip}",
+        "embed.wave_photos=4",
+        "models.photo.batch_size=2",
+        "embed.classify=false",
     )
     return JobContext.create(settings)
 
@@ -82,13 +86,12 @@ def test_a_job_reports_its_processes_loads_and_where_the_time_went(context):
 
 
 def test_a_process_that_is_killed_costs_a_retry_and_no_photo(context, tmp_path):
-    from jobs.job.model import model_reference
     from udfs.functions.embed import EMBEDDING_SCHEMA, embed_photo_batches
 
     ids = add_photos(
         context.lakehouse, [jpeg((red, green, 20)) for red in range(0, 250, 20) for green in range(0, 250, 14)]
     )
-    run = embed_photo_batches(model_reference(context.settings.model), 2)
+    run = embed_photo_batches(context.model.reference, 2)
     flag = tmp_path / "killed"
 
     def killing(batches):
@@ -138,14 +141,13 @@ def test_an_arrival_larger_than_a_wave_is_embedded_in_shares(context):
 
 
 def test_the_function_for_sql_gives_the_jobs_vectors_and_null_where_there_is_none(context, spark):
-    from jobs.job.model import model_reference
     from udfs.functions.embed import photo_embedding_udf
 
     good = [jpeg(colour) for colour in COLOURS]
     add_photos(context.lakehouse, [*good, good[0][:200]])
     embed.run(context)
     context.lakehouse.read("photos").repartition(3).createOrReplaceTempView("photos_for_sql")
-    spark.udf.register("embed_photo", photo_embedding_udf(model_reference(context.settings.model), 2))
+    spark.udf.register("embed_photo", photo_embedding_udf(context.model.reference, 2))
     asked = spark.sql("SELECT photo_id, embed_photo(jpeg) AS vector FROM photos_for_sql").collect()
     stored = {row["entity_id"]: row["vector"] for row in context.lakehouse.read("embeddings").collect()}
     assert {row["photo_id"] for row in asked} == stored.keys()
@@ -176,7 +178,11 @@ def test_a_photo_that_does_not_decode_keeps_its_row_with_a_code(context):
 
 def test_too_many_failures_stop_the_job_and_keep_what_was_done(spark, tmp_path, clip):
     settings = settings_in(
-        tmp_path, f"model.name={clip}", "embed.classify=false", "limits.failure_minimum=2", "limits.failure_rate=0.3"
+        tmp_path,
+        f"models.photo.name={clip}",
+        "embed.classify=false",
+        "limits.failure_minimum=2",
+        "limits.failure_rate=0.3",
     )
     context = JobContext.create(settings)
     add_photos(context.lakehouse, [jpeg((1, 2, 3)), b"not a jpeg", b"neither"])
@@ -187,7 +193,7 @@ def test_too_many_failures_stop_the_job_and_keep_what_was_done(spark, tmp_path, 
 
 def test_a_vision_only_model_embeds_photos_and_no_narratives(spark, tmp_path, tmp_path_factory):
     model = build_vit(tmp_path_factory.mktemp("models") / "vit")
-    context = JobContext.create(settings_in(tmp_path, f"model.name={model}"))
+    context = JobContext.create(settings_in(tmp_path, f"models.photo.name={model}"))
     add_photos(context.lakehouse, [jpeg((1, 2, 3))])
     put_claims(context.lakehouse, {"c1": "a dented door"})
     report = embed.run(context)
@@ -197,7 +203,7 @@ def test_a_vision_only_model_embeds_photos_and_no_narratives(spark, tmp_path, tm
 def test_new_photos_are_classified_in_the_same_pass(spark, tmp_path, clip):
     from jobs import classify
 
-    context = JobContext.create(settings_in(tmp_path, f"model.name={clip}"))
+    context = JobContext.create(settings_in(tmp_path, f"models.photo.name={clip}"))
     add_photos(context.lakehouse, [jpeg(colour) for colour in COLOURS[:4]])
     report = embed.run(context)
     assert report.details["classified_in_pass"] == 4
@@ -217,4 +223,4 @@ def test_a_dry_run_counts_and_changes_nothing(context):
 
 def test_a_missing_model_is_named(spark, tmp_path):
     with pytest.raises(ModelError, match="/no/such/model"):
-        embed.run(JobContext.create(settings_in(tmp_path, "model.name=/no/such/model")))
+        embed.run(JobContext.create(settings_in(tmp_path, "models.photo.name=/no/such/model")))

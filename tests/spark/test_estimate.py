@@ -24,8 +24,8 @@ def clip(tmp_path_factory):
 def context(spark, tmp_path, clip):
     settings = settings_in(
         tmp_path,
-        f"model.name={clip}",
-        "model.batch_size=2",
+        f"models.photo.name={clip}",
+        "models.photo.batch_size=2",
         "embed.classify=false",
         "embed.wave_photos=8",
         "estimate.machines=3",

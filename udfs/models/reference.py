@@ -60,12 +60,12 @@ def model_directory(reference: ModelReference) -> Path:
     if _HUB_NAME.fullmatch(name) is None:
         raise ModelError(
             f"model directory {name} does not exist; give an existing directory, bundled:NAME, or a hub name "
-            f"organisation/model with model.revision."
+            f"organisation/model with models.photo.revision."
         )
     if reference.revision is None or _COMMIT.fullmatch(reference.revision) is None:
         given = "has no revision" if reference.revision is None else f"has the revision {reference.revision}"
         raise ModelError(
-            f"model {name} is not a local directory, and as a hub model it {given}; set model.revision to "
+            f"model {name} is not a local directory, and as a hub model it {given}; set models.photo.revision to "
             f"the 40-digit commit to use."
         )
     return _hub_directory(name, reference.revision)

@@ -56,7 +56,7 @@ class LanceStore:
                 raise IndexMismatchError(
                     f"{located(root)} holds no index of model_key {model_key}, only of {', '.join(others)}: "
                     "another model, or the same in another dtype. Run claimlens sync-index with this model, or set "
-                    "model.name and model.dtype to what made it."
+                    "models.photo.name and models.photo.dtype to what made it."
                 )
             raise InputError(f"There is no index at {location} yet. Run claimlens sync-index first.")
         _check(metadata, location, model_key, None)

@@ -24,7 +24,7 @@ def print_estimate(details: Mapping[str, Any], console: Console) -> None:
     cold = in_words(details["measured"]["cold_start_seconds"])
     console.print(f"  cold start {cold}; commits: {escape(details['commits'])}", highlight=False)
     console.print(_table(details, *details["plans"]))
-    console.print(f"  model.batch_size {details['batch_size']}", highlight=False)
+    console.print(f"  models.photo.batch_size {details['batch_size']}", highlight=False)
 
 
 def off_by_in_words(off_by: float) -> str:

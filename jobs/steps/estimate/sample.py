@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ROUNDS = 3
 """Rounds of the sample proper: their spread is the uncertainty."""
 ROWS_PER_TASK = 32
-"""Of the shortest pass, where model.batch_size leaves the batch to the device."""
+"""Of the shortest pass, where models.photo.batch_size leaves the batch to the device."""
 NO_ROWS = Wave(0, 0, 0)
 
 
@@ -83,7 +83,7 @@ def draw_sample(context: JobContext, pending: Pending, reference: "ModelReferenc
     settings = context.settings
     limit = min(pending.rows, settings.estimate.sample_photos)
     tasks = settings.embed.partitions or slots
-    least = min(limit, max(ROWS_PER_TASK, tasks * (settings.model.batch_size or ROWS_PER_TASK)))
+    least = min(limit, max(ROWS_PER_TASK, tasks * (settings.models.photo.batch_size or ROWS_PER_TASK)))
     context.progress.start(f"time {pending.entity}s")
 
     def passed(wave: Wave) -> Round:
@@ -131,7 +131,7 @@ def _pass(context: JobContext, pending: Pending, wave: Wave, reference: "ModelRe
     from udfs.functions.timing import TIMING_SCHEMA, timed_batches
 
     settings = context.settings
-    batch_size, cores = settings.model.batch_size, settings.model.cores
+    batch_size, cores = settings.models.photo.batch_size, settings.models.photo.cores
     named = "jpeg" if pending.entity == "photo" else "text"
     embed = (
         embed_photo_batches(reference, batch_size, cores=cores)
@@ -155,7 +155,7 @@ def _pass(context: JobContext, pending: Pending, wave: Wave, reference: "ModelRe
         tasks=len(timed),
         hosts=len({task["host"] for task in timed}),
         cores=max(task["cores"] for task in timed),
-        gpus=max(task["gpus"] for task in timed) if settings.model.device in {"auto", "cuda"} else 0,
+        gpus=max(task["gpus"] for task in timed) if settings.models.photo.device in {"auto", "cuda"} else 0,
         batch_size=int(min(task["measures"]["batch_size"] for task in timed)),
         load_seconds=max(task["measures"]["load_seconds"] for task in timed),
     )

@@ -54,16 +54,16 @@ def gather_overview(snapshot: Snapshot) -> Overview:
 
     rows: dict[str, int] = {}
     failed: dict[tuple[str, str], int] = {}
-    for row in snapshot.table("photos").groupBy("status", "error_code").count().collect():
+    for row in snapshot.read("photos").groupBy("status", "error_code").count().collect():
         rows["photos"] = rows.get("photos", 0) + row["count"]
         if row["status"] == "failed":
             failed["photos", row["error_code"]] = row["count"]
         else:
             rows["photos_ok"] = row["count"]
     for table, key in (("claims", "claim_id"), ("photo_files", "path"), ("index_state", "index_name")):
-        rows[table] = snapshot.table(table).agg(F.count(key)).collect()[0][0]
-    rows["indexed"] = snapshot.table("index_state").agg(F.coalesce(F.sum("rows"), F.lit(0))).collect()[0][0]
-    links = snapshot.table("claim_photos").agg(F.countDistinct("claim_id"), F.countDistinct("photo_id")).collect()[0]
+        rows[table] = snapshot.read(table).agg(F.count(key)).collect()[0][0]
+    rows["indexed"] = snapshot.read("index_state").agg(F.coalesce(F.sum("rows"), F.lit(0))).collect()[0][0]
+    links = snapshot.read("claim_photos").agg(F.countDistinct("claim_id"), F.countDistinct("photo_id")).collect()[0]
     rows["claims_with_photos"], rows["photos_with_claims"] = links[0], links[1]
 
     embedded = _embedded(snapshot)
@@ -77,7 +77,7 @@ def gather_overview(snapshot: Snapshot) -> Overview:
     decided = [row for row in predicted if (row["model_key"], row["head_key"]) == (keys.model_key, keys.head_key)]
     rows["damage_predictions"] = sum(row["count"] for row in decided)
     assessed = (
-        snapshot.table("claim_assessments")
+        snapshot.read("claim_assessments")
         .where((F.col("model_key") == (keys.model_key or "")) & (F.col("head_key") == (keys.head_key or "")))
         .groupBy("agreement", "review")
         .count()
@@ -165,7 +165,7 @@ def _embedded(snapshot: Snapshot) -> "list[Row]":
     from pyspark.sql import functions as F
 
     return (
-        snapshot.table("embeddings")
+        snapshot.read("embeddings")
         .groupBy("entity", "model_key", "status", "error_code")
         .agg(F.count("entity_id").alias("count"), F.unix_micros(F.max("embedded_at")).alias("newest"))
         .collect()
@@ -176,7 +176,7 @@ def _predicted(snapshot: Snapshot) -> "list[Row]":
     from pyspark.sql import functions as F
 
     return (
-        snapshot.table("damage_predictions")
+        snapshot.read("damage_predictions")
         .groupBy("model_key", "head_key", "taxonomy", "decision")
         .agg(F.count("photo_id").alias("count"), F.unix_micros(F.max("predicted_at")).alias("newest"))
         .collect()
@@ -223,7 +223,7 @@ def _runs(snapshot: Snapshot) -> tuple[RunFigure, ...]:
     from pyspark.sql import functions as F
 
     found = (
-        snapshot.table("job_runs")
+        snapshot.read("job_runs")
         .orderBy(F.desc("finished_at"), "run_id")
         .limit(RUNS_SHOWN)
         .select(
@@ -261,10 +261,10 @@ def _failures(snapshot: Snapshot, overview: Overview) -> tuple[FailureGroup, ...
 
     if not overview.failed:
         return ()
-    files = snapshot.table("photo_files").groupBy("photo_id").agg(F.min("path").alias("path"))
-    photos = snapshot.table("photos").where("status = 'failed'")
+    files = snapshot.read("photo_files").groupBy("photo_id").agg(F.min("path").alias("path"))
+    photos = snapshot.read("photos").where("status = 'failed'")
     vectors = (
-        snapshot.table("embeddings")
+        snapshot.read("embeddings")
         .where((F.col("status") == "failed") & (F.col("model_key") == (overview.keys.model_key or "")))
         .withColumnRenamed("entity_id", "photo_id")
     )

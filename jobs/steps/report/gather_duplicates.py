@@ -37,9 +37,9 @@ def gather_duplicates(snapshot: Snapshot, distance: int) -> Duplicates:
     """
     from pyspark.sql import functions as F
 
-    links = snapshot.table("claim_photos").select("claim_id", "photo_id").distinct()
+    links = snapshot.read("claim_photos").select("claim_id", "photo_id").distinct()
     hashed = (
-        snapshot.table("photos")
+        snapshot.read("photos")
         .where("status = 'ok' AND perceptual_hash IS NOT NULL")
         .select("photo_id", F.col("perceptual_hash").alias("hash"))
         .join(links.select("photo_id").distinct(), "photo_id", "left_semi")

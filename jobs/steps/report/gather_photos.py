@@ -41,7 +41,7 @@ def classified(snapshot: Snapshot, keys: Keys) -> "DataFrame":
     from pyspark.sql import functions as F
 
     return (
-        snapshot.table("damage_predictions")
+        snapshot.read("damage_predictions")
         .where((F.col("model_key") == (keys.model_key or "")) & (F.col("head_key") == (keys.head_key or "")))
         .select("photo_id", "scores", "labels", "severity", "part", "confidence", "margin", "decision")
     )
@@ -108,7 +108,7 @@ def gather_mismatches(snapshot: Snapshot, keys: Keys, predictions: "DataFrame") 
 
     gap = f"abs({SEVERITY_RANK.format('worst_severity')} - {SEVERITY_RANK.format('expected_severity')})"
     found = (
-        snapshot.table("claim_assessments")
+        snapshot.read("claim_assessments")
         .where((F.col("model_key") == (keys.model_key or "")) & (F.col("head_key") == (keys.head_key or "")))
         .where("agreement IN ('seen_worse', 'seen_milder')")
         .withColumn("gap", F.expr(gap))
@@ -116,7 +116,7 @@ def gather_mismatches(snapshot: Snapshot, keys: Keys, predictions: "DataFrame") 
         .orderBy("order", F.desc("gap"), "claim_id")
         .limit(MISMATCHES_SHOWN)
     )
-    claims = snapshot.table("claims").select(
+    claims = snapshot.read("claims").select(
         "claim_id",
         F.substring("narrative", 1, NARRATIVE_CHARACTERS).alias("narrative"),
         F.concat_ws(", ", "incident_type", F.col("incident_date").cast("string")).alias("incident"),
@@ -129,7 +129,7 @@ def gather_mismatches(snapshot: Snapshot, keys: Keys, predictions: "DataFrame") 
         F.expr(SEVERITY_RANK.format("severity")).desc(), F.desc("confidence"), "photo_id"
     )
     photos = (
-        snapshot.table("claim_photos")
+        snapshot.read("claim_photos")
         .select("claim_id", "photo_id")
         .join(snapshot.ids([row["claim_id"] for row in rows], "claim_id"), "claim_id", "left_semi")
         .join(predictions, "photo_id")
@@ -166,15 +166,15 @@ def gather_map(
     if not total or keys.model_key is None:
         return None
     sample = (
-        snapshot.table("embeddings")
+        snapshot.read("embeddings")
         .where((F.col("entity") == "photo") & (F.col("model_key") == keys.model_key) & (F.col("status") == "ok"))
         .select(F.col("entity_id").alias("photo_id"), "vector")
         .orderBy("photo_id")
         .limit(MAP_POINTS)
     )
     labels = predictions.select("photo_id", F.col("labels")[0].alias("first"), "labels", "scores", "severity")
-    reported = snapshot.table("claims").select("claim_id", "reported_severity")
-    links = snapshot.table("claim_photos").groupBy("photo_id").agg(F.min("claim_id").alias("claim_id"))
+    reported = snapshot.read("claims").select("claim_id", "reported_severity")
+    links = snapshot.read("claim_photos").groupBy("photo_id").agg(F.min("claim_id").alias("claim_id"))
     found = (
         sample.join(labels, "photo_id", "left")
         .join(links, "photo_id", "left")
@@ -207,7 +207,7 @@ def small_photos(snapshot: Snapshot, photo_ids: Sequence[str], kind: str) -> dic
     wanted = sorted(set(photo_ids))
     if not wanted:
         return {}
-    photos = snapshot.table("photos").where("jpeg IS NOT NULL").select("photo_id", "jpeg")
+    photos = snapshot.read("photos").where("jpeg IS NOT NULL").select("photo_id", "jpeg")
     chosen = photos.join(snapshot.ids(wanted), "photo_id", "left_semi")
     if kind == "tile":
         small = chosen.mapInArrow(tile_batches("jpeg", TILE), chosen.schema)
@@ -231,7 +231,7 @@ def _with_claims(snapshot: Snapshot, photos: "DataFrame") -> "DataFrame":
     from pyspark.sql import functions as F
 
     links = (
-        snapshot.table("claim_photos")
+        snapshot.read("claim_photos")
         .join(photos.select("photo_id"), "photo_id", "left_semi")
         .groupBy("photo_id")
         .agg(F.slice(F.array_sort(F.collect_set("claim_id")), 1, 20).alias("claim_ids"))

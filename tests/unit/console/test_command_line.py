@@ -132,7 +132,7 @@ def test_the_unexpected_keeps_its_traceback_in_a_file(job, capfd, tmp_path):
         (["nope"], "No such command"),
         (["embed", "--nope"], "No such option"),
         (["embed", "--config", "dmo"], "did you mean demo"),
-        (["embed", "--set", "model.batchsize=1"], "model.batch_size"),
+        (["embed", "--set", "models.photo.batchsize=1"], "models.photo.batch_size"),
         (["search", "dent", "--limit", "0"], "--limit"),
         (["doctor", "--set", "nonsense"], "a.b=c"),
     ],
@@ -148,11 +148,13 @@ def test_wrong_usage_and_settings_are_exit_2(arguments, words, capfd):
 def test_dry_run_and_overrides_reach_the_job(job, capfd):
     def run(context):
         assert context.dry_run
-        assert context.settings.model.batch_size == 3
+        assert context.settings.models.photo.batch_size == 3
         return Report("assess", context.run_id, "dry_run", Counts(4, 0, 4))
 
     job(run)
-    assert run_command_line(["assess", "--dry-run", "--set", "model.batch_size=3", "--set", "search.limit=2"]) == 0
+    assert (
+        run_command_line(["assess", "--dry-run", "--set", "models.photo.batch_size=3", "--set", "search.limit=2"]) == 0
+    )
     assert "would do" in capfd.readouterr().out
 
 

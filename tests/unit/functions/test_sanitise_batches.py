@@ -9,8 +9,8 @@ import pytest
 from PIL import ExifTags, Image
 
 from tests.unit.images.pictures import LIMITS, encoded, quarters, scenery
+from udfs.functions import sanitise as udf
 from udfs.functions.sanitise import SANITISED_SCHEMA, sanitise_batches
-from udfs.images import udf
 from udfs.images.sanitise import SanitiseLimits, sanitise
 
 

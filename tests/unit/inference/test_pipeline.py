@@ -21,7 +21,7 @@ from tests.unit.inference.faulty_encoder import (
     out_of_memory_above,
     reference_vectors,
 )
-from udfs import pipeline
+from udfs.inference import pipeline
 from udfs.inference.engines.cores import CoreEngine
 from udfs.inference.engines.device import DeviceEngine
 from udfs.inference.isolation import Embedded, Failure, Seconds

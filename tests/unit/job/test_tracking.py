@@ -16,7 +16,7 @@ from jobs.job.tracking import (
     settings_parameters,
     tracking_address,
 )
-from jobs.settings.sections import load_settings
+from jobs.settings.load import load_settings
 from udfs.errors import ModelError
 
 # MLflow's own imports and its SQLite store warn; these are not ours to mend.
@@ -91,7 +91,7 @@ def test_counts_rates_and_distributions_are_metrics(logged):
 def test_parameters_versions_and_model_key(logged):
     parameters = logged[1]["embed"].data.params
     assert parameters["model_key"] == "abc123"
-    assert parameters["model.name"] == "bundled:demo"
+    assert parameters["models.photo.name"] == "bundled:demo"
     assert parameters["version_in/photos"] == "7"
     assert parameters["version_out/embeddings"] == "3"
 

@@ -189,7 +189,7 @@ def test_a_network_that_cannot_be_compiled_says_why_in_one_line(built, monkeypat
     monkeypatch.setattr(torch._inductor.config.cpp, "cxx", ("no-such-compiler",))
     monkeypatch.setattr(torch._inductor.config, "fx_graph_cache", False)
     encoder = load_encoder(ModelReference(str(built("vit")), device="cpu", compiled=True))
-    with pytest.raises(ModelError, match=r"cannot be compiled .* set model\.compiled=false") as caught:
+    with pytest.raises(ModelError, match=r"cannot be compiled .* set models\.photo\.compiled=false") as caught:
         encoder.encode_photos(photos())
     assert "\n" not in str(caught.value)
 

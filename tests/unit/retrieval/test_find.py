@@ -12,8 +12,8 @@ from rich.console import Console
 from jobs.index.protocol import CLAIMS, VECTORS
 from jobs.index.stores.lance import LanceStore
 from jobs.job.context import JobContext
+from jobs.retrieval import find
 from jobs.search import Query, render_page, render_table, run, search
-from jobs.steps.search import find
 from udfs.errors import IndexMismatchError, InputError, ModelError
 
 sys.path.insert(0, str(Path(__file__).parent / "vector_index"))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from jobs.settings.layers import PLACES
-from jobs.settings.sections import load_settings
+from jobs.settings.load import load_settings
 from udfs.errors import SettingsError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -27,17 +27,19 @@ def test_each_layer_beats_the_one_below(tmp_path, monkeypatch):
     assert load_settings("local").ingest.longest_side == 1024
     assert load_settings("local").ingest.claims.columns["claim_id"] == "claim_no"
     place = tmp_path / "nightly.yaml"
-    place.write_text("classify:\n  taxonomy: property\ningest:\n  longest_side: 900\nmodel:\n  batch_size: 5\n")
+    place.write_text(
+        "classify:\n  taxonomy: property\ningest:\n  longest_side: 900\nmodels:\n  photo: {batch_size: 5}\n"
+    )
     from_file = load_settings(str(place))
     assert from_file.classify.taxonomy == "property"  # the place beats base.yaml, which says vehicle
     assert from_file.ingest.longest_side == 900  # and the default
     assert from_file.ingest.claims.columns["claim_id"] == "claim_no"  # the rest of the section stays
     monkeypatch.setenv("CLAIMLENS_INGEST__LONGEST_SIDE", "800")
-    monkeypatch.setenv("CLAIMLENS_MODEL__BATCH_SIZE", "6")
+    monkeypatch.setenv("CLAIMLENS_MODELS__PHOTO__BATCH_SIZE", "6")
     assert load_settings(str(place)).ingest.longest_side == 800  # the environment beats the place
     chosen = load_settings(str(place), ["ingest.longest_side=700"])
     assert chosen.ingest.longest_side == 700  # --set beats the environment
-    assert chosen.model.batch_size == 6  # and takes nothing else away
+    assert chosen.models.photo.batch_size == 6  # and takes nothing else away
     assert chosen.place == "nightly"
 
 
@@ -54,7 +56,7 @@ def test_the_environment_names_the_place(monkeypatch):
 @pytest.mark.parametrize(
     ("text", "key", "nearest"),
     [
-        ("model:\n  batchsize: 3\n", "model.batchsize", "model.batch_size"),
+        ("models:\n  photo:\n    batchsize: 3\n", "models.photo.batchsize", "models.photo.batch_size"),
         ("modle:\n  name: x\n", "modle", "model"),
         ("ingest:\n  claims:\n    pth: x\n", "ingest.claims.pth", "ingest.claims.path"),
     ],
@@ -72,8 +74,8 @@ def test_unknown_key_in_a_file_names_key_file_and_nearest(tmp_path, text, key, n
 
 
 def test_unknown_key_in_the_environment(monkeypatch):
-    monkeypatch.setenv("CLAIMLENS_MODEL__BATCHSIZE", "3")
-    with pytest.raises(SettingsError, match=r"model\.batchsize in environment .* model\.batch_size"):
+    monkeypatch.setenv("CLAIMLENS_MODELS__PHOTO__BATCHSIZE", "3")
+    with pytest.raises(SettingsError, match=r"models\.photo\.batchsize in environment .* models\.photo\.batch_size"):
         load_settings("local")
 
 
@@ -84,26 +86,26 @@ def test_unknown_key_in_set():
 
 def test_wrong_value_names_key_and_origin(tmp_path, monkeypatch):
     place = tmp_path / "mine.yaml"
-    place.write_text("model:\n  batch_size: many\n")
+    place.write_text("models:\n  photo:\n    batch_size: many\n")
     with pytest.raises(SettingsError) as refusal:
         load_settings(str(place))
-    assert "model.batch_size" in str(refusal.value)
+    assert "models.photo.batch_size" in str(refusal.value)
     assert str(place) in str(refusal.value)
     with pytest.raises(SettingsError, match=r"limits\.failure_rate in --set"):
         load_settings("local", ["limits.failure_rate=3"])
-    monkeypatch.setenv("CLAIMLENS_MODEL__DEVICE", "abacus")
-    with pytest.raises(SettingsError, match=r"model\.device in environment"):
+    monkeypatch.setenv("CLAIMLENS_MODELS__PHOTO__DEVICE", "abacus")
+    with pytest.raises(SettingsError, match=r"models\.photo\.device in environment"):
         load_settings("local")
 
 
-@pytest.mark.parametrize("override", ["model.batch_size", "=3"])
+@pytest.mark.parametrize("override", ["models.photo.batch_size", "=3"])
 def test_set_that_is_no_pair_is_refused(override):
     with pytest.raises(SettingsError, match=r"write it as a\.b=c"):
         load_settings("local", [override])
 
 
 def test_set_keeps_text_that_is_no_yaml():
-    assert load_settings("local", ["model.name=[half: open"]).model.name == "[half: open"
+    assert load_settings("local", ["models.photo.name=[half: open"]).models.photo.name == "[half: open"
 
 
 def test_place_that_is_not_there():
@@ -115,7 +117,7 @@ def test_place_that_is_not_there():
 
 def test_broken_yaml_names_the_line(tmp_path):
     place = tmp_path / "mine.yaml"
-    place.write_text("model:\n  name: [unclosed\n")
+    place.write_text("models:\n  photo: [unclosed\n")
     with pytest.raises(SettingsError, match=r"mine\.yaml line \d+: not valid YAML"):
         load_settings(str(place))
 
@@ -140,7 +142,7 @@ def test_the_wheel_carries_conf(wheel):
 def test_settings_load_from_the_archive_itself(wheel, tmp_path):
     """As on an executor or under spark-submit: nothing unpacked, another working directory."""
     code = (
-        "import jobs.settings.sections as s; print(s.__file__); "
+        "import jobs.settings.load as s; print(s.__file__); "
         "print(s.load_settings('demo').demo.root, s.shipped_names('taxonomies'))"
     )
     environment = {**os.environ, "PYTHONPATH": str(wheel)}

@@ -34,7 +34,7 @@ def device_for(wanted: str) -> str:
     without GPU scheduling), tasks are spread over the GPUs by their partition.
 
     Args:
-        wanted: the setting model.device: auto, cpu, mps, cuda or cuda:N.
+        wanted: the setting models.photo.device: auto, cpu, mps, cuda or cuda:N.
     """
     if wanted not in {"auto", "cuda"}:
         return wanted

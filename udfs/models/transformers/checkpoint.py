@@ -96,7 +96,7 @@ def compiled(call: "Callable[..., torch.Tensor]", name: str, device: "torch.devi
             reason = str(error).strip().splitlines()[0]
             raise ModelError(
                 f"model {name} cannot be compiled on this machine ({reason}); install a C++ compiler (on CUDA Triton), "
-                "or set model.compiled=false."
+                "or set models.photo.compiled=false."
             ) from error
         return result
 
@@ -124,7 +124,7 @@ def torch_device(device: str) -> "torch.device":
     except RuntimeError as error:
         raise ModelError(f"model device {device} is not known; use auto, cpu, mps, cuda or cuda:N.") from error
     if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
-        raise ModelError(f"model device {device} is not on this machine; set model.device=auto or cpu.")
+        raise ModelError(f"model device {device} is not on this machine; set models.photo.device=auto or cpu.")
     if chosen.type == "mps" and not torch.backends.mps.is_available():
-        raise ModelError("model device mps is not on this machine; set model.device=auto or cpu.")
+        raise ModelError("model device mps is not on this machine; set models.photo.device=auto or cpu.")
     return chosen

@@ -20,7 +20,7 @@ def settled(reference: ModelReference) -> ModelReference:
     dtype is part of model_key, so the driver decides it once for everyone. auto means bfloat16 for transformers and
     float16 for convolutional networks where the driver is told to use, or itself has, a CUDA device; on a CPU bfloat16
     for transformers where the driver's CPU has instructions for it (Linux on x86); float32 otherwise. On a cluster
-    whose driver has no GPU but whose executors do, set model.device=cuda (or the dtype itself).
+    whose driver has no GPU but whose executors do, set models.photo.device=cuda (or the dtype itself).
 
     Raises:
         ModelError: the dtype is none of those known, or auto and the model's family cannot be told.

@@ -70,7 +70,7 @@ def no_text(name: str) -> ModelError:
     """The error for texts given to a model without a text tower."""
     return ModelError(
         f"model {name} reads photos only; to embed narratives, classify by prompts or search by words, set "
-        f"model.name to a CLIP or SigLIP model."
+        f"models.photo.name to a CLIP or SigLIP model."
     )
 
 

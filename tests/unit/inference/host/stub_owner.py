@@ -9,7 +9,7 @@ import sys
 import torch
 
 from udfs.errors import ModelError
-from udfs.inference.host import owner
+from udfs.inference.host import server as owner
 from udfs.inference.host.model_cache import Residents
 from udfs.inference.pixels import StandardPixels
 from udfs.models import ModelReference

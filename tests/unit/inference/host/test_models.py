@@ -11,7 +11,7 @@ import torch
 from tests.models import build_vit
 from tests.unit.inference.faulty_encoder import buffers, mixed_photos
 from udfs.errors import ModelError
-from udfs.inference.host import models
+from udfs.inference.host import model_cache as models
 from udfs.inference.host.model_cache import CAPACITY, Residents
 from udfs.models import ModelReference, load_encoder
 

@@ -34,13 +34,13 @@ def measure_growth(work: Work, began: float) -> dict[str, Any]:
                 given += batch.num_rows
                 yield batch.rename_columns(names)
 
-    owner, done, samples = 0, 0, []
+    host, done, samples = 0, 0, []
     for batch in embed_photo_batches(ModelReference(name=str(work.model)))(cycled()):
-        owner = owner or int(batch.column("worker")[0].as_py().rpartition(":")[2])
+        host = host or int(batch.column("worker")[0].as_py().rpartition(":")[2])
         before, done = done, done + batch.num_rows
         if before // SAMPLED_EVERY != done // SAMPLED_EVERY:
-            task = sum(resident_bytes(process.pid) for process in tree(os.getpid()) if process.pid != owner)
-            samples.append({"photos": done, "owner_bytes": resident_bytes(owner), "task_bytes": task})
+            task = sum(resident_bytes(process.pid) for process in tree(os.getpid()) if process.pid != host)
+            samples.append({"photos": done, "host_bytes": resident_bytes(host), "task_bytes": task})
     if not samples:
         raise RuntimeError(f"{done} photos are too few; take {SAMPLED_EVERY} or more")
     return {"samples": samples, **growth(samples)}
@@ -51,14 +51,14 @@ def growth(samples: list[dict[str, float]]) -> dict[str, float]:
     photos: the median of the slopes between samples (Theil and Sen), which a single outlier does not tilt."""
     settled = [sample for sample in samples if sample["photos"] >= SETTLED_AFTER] or samples[-2:]
     slopes = [
-        (right["owner_bytes"] - left["owner_bytes"]) / (right["photos"] - left["photos"])
+        (right["host_bytes"] - left["host_bytes"]) / (right["photos"] - left["photos"])
         for left, right in itertools.combinations(settled, 2)
         if right["photos"] > left["photos"]
     ]
     slope = statistics.median(slopes) if slopes else 0.0
     return {
-        "first_mb": settled[0]["owner_bytes"] / 1e6,
-        "last_mb": settled[-1]["owner_bytes"] / 1e6,
+        "first_mb": settled[0]["host_bytes"] / 1e6,
+        "last_mb": settled[-1]["host_bytes"] / 1e6,
         "first_photos": settled[0]["photos"],
         "photos": settled[-1]["photos"],
         "mb_per_10000": slope * 10_000 / 1e6,

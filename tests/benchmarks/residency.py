@@ -10,7 +10,7 @@ from typing import Any
 from tests.benchmarks.contract import Pass, Work
 
 TASKS = (1, 2, 4)
-WAYS = ("owner", "per_worker")
+WAYS = ("host", "per_worker")
 
 
 def measure_residency(work: Work, began: float) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def _start(work: Work, way: str, tasks: int) -> Pass:
     from udfs.models import ModelReference
 
     spark = spark_session(SparkSettings(master=f"local[{tasks}]"))
-    if way == "owner":
+    if way == "host":
         embed: Any = embed_photo_batches(ModelReference(name=str(work.model)))
         schema = EMBEDDING_SCHEMA
     else:

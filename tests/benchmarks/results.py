@@ -250,7 +250,7 @@ def _residency_table(results: Mapping[str, Any]) -> str:
         "| ---: | --- | ---: | ---: | ---: | ---: |",
     ]
     for one in found:
-        place = "one process for all" if one["way"] == "owner" else "each Spark worker"
+        place = "one process for all" if one["way"] == "host" else "each Spark worker"
         lines.append(
             f"| {one['tasks']} | {place} | {one['photos_per_second']:.1f} | {one['cpu_seconds']:.1f} | "
             f"{one['peak_memory_mb']:,.0f} | {one['cold_start_seconds']:.1f} |"

@@ -3,7 +3,7 @@
     python -m tests.gpu.benchmark --shapes clip-l14,so400m,b16-256 --batches 256,512,1024 --out tests/gpu/results
 
 For each shape and batch size: the pure forward pass on ready tensors, what the cores decode, what nvJPEG decodes, the
-whole core end to end in this process and through the owner process, and the ratio of these to
+whole core end to end in this process and through the host process, and the ratio of these to
 min(forward, the faster decoder). Ratios are taken in one run. `--device cpu --shapes tiny` tries the script anywhere.
 """
 
@@ -30,7 +30,7 @@ from udfs.images.frames import decode_frame, frame_shape
 from udfs.images.photo_error import PhotoError
 from udfs.inference.engines.device import DeviceEngine
 from udfs.inference.engines.device_decode import can_decode_on, decode_on_device
-from udfs.inference.host.client import embed_by_owner
+from udfs.inference.host.client import run_task
 from udfs.inference.pipeline import embed_batches
 from udfs.models import ModelReference, load_encoder, settled
 
@@ -45,7 +45,7 @@ HEADINGS = (
     "decode, nvJPEG",
     "end to end",
     "ratio",
-    "through the owner",
+    "through the host",
     "ratio",
     "peak GiB",
     "least cosine",
@@ -62,9 +62,9 @@ class Row:
     decode_cores: float
     decode_device: float | None
     end_to_end: float
-    through_owner: float
+    through_host: float
     ratio: float
-    ratio_through_owner: float
+    ratio_through_host: float
     stage_seconds: dict[str, float]
     peak_gib: float
     least_cosine: float
@@ -128,13 +128,13 @@ def measured(name: str, directory: Path, task: Task) -> Row:
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 
-    def through_owner(rows: int) -> Iterator[pa.RecordBatch]:
+    def through_host(rows: int) -> Iterator[pa.RecordBatch]:
         batches = _arrow(task.photos, rows)
-        return embed_by_owner(batches, task.reference, key, "jpeg", task.batch, idle_seconds=1.0)
+        return run_task(batches, task.reference, key, "jpeg", task.batch, idle_seconds=1.0)
 
-    list(through_owner(WARM_UP * task.batch))
-    owned, _ = _rate(count, lambda: through_owner(count))
-    time.sleep(4)  # the owner leaves the GPU to the next shape
+    list(through_host(WARM_UP * task.batch))
+    through, _ = _rate(count, lambda: through_host(count))
+    time.sleep(4)  # the host leaves the GPU to the next shape
     return Row(
         SHAPES[name].title,
         task.batch,
@@ -142,9 +142,9 @@ def measured(name: str, directory: Path, task: Task) -> Row:
         round(bounds.decode_cores, 1),
         None if bounds.decode_device is None else round(bounds.decode_device, 1),
         round(alone, 1),
-        round(owned, 1),
+        round(through, 1),
         round(alone / bounds.limit, 3),
-        round(owned / bounds.limit, 3),
+        round(through / bounds.limit, 3),
         {stage: round(value, 2) for stage, value in stages.items()},
         round(peak, 2),
         round(cosine, 5),
@@ -291,7 +291,7 @@ def _keep(folder: Path, device: str, rows: list[Row], photos: int) -> None:
     for row in rows:
         lines.append(
             f"| {row.model} | {row.batch} | {row.forward} | {row.decode_cores} | {row.decode_device or '-'} | "
-            f"{row.end_to_end} | {row.ratio} | {row.through_owner} | {row.ratio_through_owner} | {row.peak_gib} | "
+            f"{row.end_to_end} | {row.ratio} | {row.through_host} | {row.ratio_through_host} | {row.peak_gib} | "
             f"{row.least_cosine} |"
         )
     lines += ["", "Photos per second; ratios to min(forward, the faster decoder), all of one run.", ""]

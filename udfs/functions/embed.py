@@ -1,7 +1,7 @@
 """Embed photos and texts inside Spark: Arrow iterators for the jobs, pandas UDFs for SQL and notebooks.
 
 Every row that goes in comes out, with a unit vector or with a code that says why not. The task itself only passes
-Arrow batches on: the process that owns its device decodes and runs the model (udfs/inference).
+Arrow batches on: the host process of its device decodes and runs the model (udfs/inference).
 """
 
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from udfs.inference.host.client import embed_by_owner
+from udfs.inference.host.client import run_task
 from udfs.inference.pipeline import ARROW_EMBEDDING_SCHEMA, EMBEDDING_SCHEMA
 from udfs.models import ModelReference, describe_model, settled
 
@@ -93,7 +93,7 @@ def _arrow_batches(reference: ModelReference, column: str, batch_size: int | Non
     key = description.model_key
 
     def embed(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        return embed_by_owner(batches, reference, key, column, batch_size, cores=cores)
+        return run_task(batches, reference, key, column, batch_size, cores=cores)
 
     return embed
 

@@ -169,7 +169,7 @@ def submitted(
 def embed_batches(
     engine: "Engine", batches: Iterator[pa.RecordBatch], column: str, worker: str
 ) -> Iterator[pa.RecordBatch]:
-    """The page in one function, where reading and writing share a thread; the owner process has one for each.
+    """The page in one function, where reading and writing share a thread; the host process has one for each.
 
     Args:
         engine: decodes and forwards in threads of its own.

@@ -103,9 +103,9 @@ def test_overhead_is_told_from_passes_beside_the_plain_loop_and_one_slow_pass_sa
 
 
 def test_memory_that_grows_is_told_by_the_median_slope():
-    steady = [{"photos": 1000 * n, "owner_bytes": 500e6 + (9e8 if n < 5 else 0)} for n in range(1, 51)]
+    steady = [{"photos": 1000 * n, "host_bytes": 500e6 + (9e8 if n < 5 else 0)} for n in range(1, 51)]
     assert growth(steady)["mb_per_10000"] == 0
-    leaking = [{"photos": 1000 * n, "owner_bytes": 500e6 + n * 1e6} for n in range(1, 51)]
+    leaking = [{"photos": 1000 * n, "host_bytes": 500e6 + n * 1e6} for n in range(1, 51)]
     found = growth(leaking)
     assert found["mb_per_10000"] == pytest.approx(10)
     assert (found["first_mb"], found["last_mb"]) == (505, 550)

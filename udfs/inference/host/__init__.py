@@ -1,1 +1,1 @@
-"""Models that stay: one process per device and executor owns them, and every task of the executor asks it."""
+"""Models that stay: one host process per device and executor holds them, and every task of the executor asks it."""

@@ -1,4 +1,4 @@
-"""A task's side of the owner: start it where it is not running, send rows, receive vectors."""
+"""A task's side of the host: start it where it is not running, send rows, receive vectors."""
 
 import fcntl
 import os
@@ -18,7 +18,7 @@ import pyarrow as pa
 
 import udfs.errors
 from udfs.errors import ClaimlensError, EnvironmentMissingError
-from udfs.inference.host.placement import device_for, guardian, owner_directory, remove_abandoned_directories
+from udfs.inference.host.placement import device_for, host_directory, parent_process, remove_abandoned_directories
 from udfs.inference.host.wire import GREETING, SCHEMAS, Answer, Request
 from udfs.models import ModelReference
 
@@ -30,16 +30,16 @@ ALLOCATOR = {
     "MALLOC_TRIM_THRESHOLD_": str(1024 * 1024 * 1024),
 }
 TUNING = {
-    # One thread per operation: the owner's own threads are what keeps the cores busy.
+    # One thread per operation: the host's own threads are what keeps the cores busy.
     **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
     **ALLOCATOR,
 }
-"""Environment of an owner: what has to be decided before its process begins."""
+"""Environment of a host: what has to be decided before its process begins."""
 WINDOW_BYTES = 256 * 1024 * 1024
 """Bytes that a task has under way at most, besides one Arrow batch."""
 
 
-def embed_by_owner(
+def run_task(
     batches: Iterator[pa.RecordBatch],
     reference: ModelReference,
     model_key: str,
@@ -49,7 +49,7 @@ def embed_by_owner(
     cores: int | None = None,
     idle_seconds: float = 600.0,
 ) -> Iterator[pa.RecordBatch]:
-    """Have this task's rows embedded by the owner of its device.
+    """Have this task's rows embedded by the host of its device.
 
     Args:
         batches: columns entity_id and `column`; without a row nothing is started or loaded.
@@ -57,7 +57,7 @@ def embed_by_owner(
         model_key: what the driver takes the model to be.
         column: jpeg or text.
         batch_size: rows that go through the model together; None takes what suits the device.
-        cores: what an owner that is started now may use; None: what this process may.
+        cores: what a host that is started now may use; None: what this process may.
         idle_seconds: how long it stays without a task.
 
     Yields:
@@ -65,8 +65,8 @@ def embed_by_owner(
 
     Raises:
         ModelError: the model cannot be loaded, or is another than the driver's.
-        EnvironmentMissingError: the owner does not start.
-        ConnectionError: the owner ended half-way; a retry of the task starts a new one.
+        EnvironmentMissingError: the host does not start.
+        ConnectionError: the host ended half-way; a retry of the task starts a new one.
     """
     batches = (batch for batch in batches if batch.num_rows)
     first = next(batches, None)
@@ -74,7 +74,7 @@ def embed_by_owner(
         return
     device = device_for(reference.device)
     request = Request(replace(reference, device=device), model_key, column, batch_size)
-    directory = owner_directory(device)
+    directory = host_directory(device)
     connection = _connected(directory, device, cores, idle_seconds)
     rows = _Rows(chain([first], batches), SCHEMAS[column])
     try:
@@ -95,7 +95,7 @@ def embed_by_owner(
 
 @dataclass
 class _Rows:
-    """The task's batches as the owner takes them; `failed` tells whether it was they that broke off."""
+    """The task's batches as the host takes them; `failed` tells whether it was they that broke off."""
 
     batches: Iterator[pa.RecordBatch]
     schema: pa.Schema
@@ -111,7 +111,7 @@ class _Rows:
 
 
 def _exchanged(batches: _Rows, window: int, reading: BinaryIO, writing: BinaryIO) -> Iterator[pa.RecordBatch]:
-    """Send batches and receive results, so that the owner has always a window of rows and never much more."""
+    """Send batches and receive results, so that the host has always a window of rows and never much more."""
     schema = batches.schema
     sent: deque[tuple[int, int]] = deque()
     rows = held = 0
@@ -124,7 +124,7 @@ def _exchanged(batches: _Rows, window: int, reading: BinaryIO, writing: BinaryIO
         rows, held, hurried = rows + batch.num_rows, held + batch.nbytes, False
         while rows >= window or held >= WINDOW_BYTES:
             if rows < window and not hurried:
-                # Nothing more comes for now: the owner shall not wait for a full portion.
+                # Nothing more comes for now: the host shall not wait for a full portion.
                 hurried = _sent(sending, pa.RecordBatch.from_pylist([], schema), writing)
             receiving = receiving or pa.ipc.open_stream(reading)
             result = next(receiving, None)
@@ -137,7 +137,7 @@ def _exchanged(batches: _Rows, window: int, reading: BinaryIO, writing: BinaryIO
 
 
 def _sent(sending: pa.ipc.RecordBatchStreamWriter, batch: pa.RecordBatch | None, writing: BinaryIO) -> bool:
-    """Send a batch at once, None for the end; tells whether the owner still listens. If not, it may have said why."""
+    """Send a batch at once, None for the end; tells whether the host still listens. If not, it may have said why."""
     try:
         if batch is None:
             sending.close()
@@ -169,7 +169,7 @@ def _streams(connection: socket.socket) -> Iterator[tuple[BinaryIO, BinaryIO]]:
         try:
             yield reading, writing
         finally:
-            with suppress(OSError):  # what an owner that is gone was still to get
+            with suppress(OSError):  # what a host that is gone was still to get
                 writing.close()
 
 
@@ -180,7 +180,7 @@ def _raise_if_failed(answer: Answer) -> None:
 
 
 def _connected(directory: Path, device: str, cores: int | None, idle_seconds: float) -> socket.socket:
-    """A connection to the owner; it is started where there is none, by one task while the others wait."""
+    """A connection to the host; it is started where there is none, by one task while the others wait."""
     connection = _connection(directory)
     if connection is not None:
         return connection
@@ -190,16 +190,16 @@ def _connected(directory: Path, device: str, cores: int | None, idle_seconds: fl
         if connection is not None:
             return connection
         remove_abandoned_directories()
-        owner = _started(directory, device, cores, idle_seconds)
+        host = _started(directory, device, cores, idle_seconds)
         until = time.monotonic() + START_SECONDS
         while time.monotonic() < until:
             connection = _connection(directory)
             if connection is not None:
                 return connection
-            if owner.poll():
+            if host.poll():
                 break
-            if owner.returncode == 0:  # the one before it is still on its way out, and has the lock
-                owner = _started(directory, device, cores, idle_seconds)
+            if host.returncode == 0:  # the one before it is still on its way out, and has the lock
+                host = _started(directory, device, cores, idle_seconds)
             time.sleep(0.02)
         raise EnvironmentMissingError(
             f"the process that holds the model does not start on {socket.gethostname()} ({_last_words(directory)}); "
@@ -222,7 +222,7 @@ def _connection(directory: Path) -> socket.socket | None:
 
 def _started(directory: Path, device: str, cores: int | None, idle_seconds: float) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "udfs.inference.host.server", f"--directory={directory}", f"--device={device}"]
-    command += [f"--guardian={guardian()}", f"--idle-seconds={idle_seconds}"]
+    command += [f"--parent={parent_process()}", f"--idle-seconds={idle_seconds}"]
     command += [] if cores is None else [f"--cores={cores}"]
     environment = {**os.environ, **TUNING, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     with (directory / "log").open("wb") as log:
@@ -237,7 +237,7 @@ class _Outliving(subprocess.Popen[bytes]):
 
 
 def _last_words(directory: Path) -> str:
-    """The last line of the owner's log: what it died of, if it could say so."""
+    """The last line of the host's log: what it died of, if it could say so."""
     try:
         lines = (directory / "log").read_text("utf-8", "replace").strip().splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Which device serves a task, and which process owns it."""
+"""Which device serves a task, and where its host process is found."""
 
 import fcntl
 import hashlib
@@ -28,7 +28,7 @@ def task() -> "TaskContext | None":
 
 
 def device_for(wanted: str) -> str:
-    """The device whose owner serves this task: cpu, mps or cuda:N.
+    """The device whose host serves this task: cpu, mps or cuda:N.
 
     Takes the GPU that Spark's scheduler gave to the task. Where Spark gives out none (a single node, or a cluster
     without GPU scheduling), tasks are spread over the GPUs by their partition.
@@ -56,19 +56,19 @@ def gpu_count() -> int:
     return len([path for path in Path("/dev").glob("nvidia*") if path.name.removeprefix("nvidia").isdigit()])
 
 
-def guardian() -> int:
-    """The process whose end ends the owner: in a Spark task its parent, which outlives single workers; else our own."""
+def parent_process() -> int:
+    """The process whose end ends the host: in a Spark task its parent, which outlives single workers; else our own."""
     return os.getppid() if task() is not None else os.getpid()
 
 
-def owner_directory(device: str) -> Path:
-    """Where the owner of a device on this executor has its socket, its lock and its log; only this user can enter.
+def host_directory(device: str) -> Path:
+    """Where the host of a device on this executor has its socket, its lock and its log; only this user can enter.
 
     Raises:
         EnvironmentMissingError: the directory belongs to somebody else.
     """
     code = Path(__file__).resolve().parent
-    named = hashlib.sha256(f"{guardian()} {device} {code} {sys.executable}".encode()).hexdigest()[:16]
+    named = hashlib.sha256(f"{parent_process()} {device} {code} {sys.executable}".encode()).hexdigest()[:16]
     directory = _own_root() / named
     for owned in (directory.parent, directory):
         owned.mkdir(mode=0o700, exist_ok=True)
@@ -81,9 +81,9 @@ def owner_directory(device: str) -> Path:
 
 
 def remove_abandoned_directories() -> None:
-    """Remove the owner directories, logs included, that no task has asked for in a day and no owner has the lock of."""
+    """Remove the host directories, logs included, that no task has asked for in a day and no host has the lock of."""
     for directory in _own_root().iterdir():
-        with suppress(OSError):  # an owner is at work there, or somebody else was faster
+        with suppress(OSError):  # a host is at work there, or somebody else was faster
             if time.time() - directory.stat().st_mtime > ABANDONED_SECONDS:
                 with (directory / "lock").open("w") as lock:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,8 +1,8 @@
-"""The process that owns a device: it holds the models, and serves every task of its executor.
+"""The host process of a device: it holds the models, and serves every task of its executor.
 
 One process, because workers of Spark come and go and each would load a copy; started by the first task that needs it,
 never forked, so that CUDA is begun in a process of its own. It ends with the executor, after `idle_seconds` without a
-task, or when the device is lost: the tasks then fail, Spark retries them, and the retry starts a fresh owner.
+task, or when the device is lost: the tasks then fail, Spark retries them, and the retry starts a fresh host.
 """
 
 import argparse
@@ -37,35 +37,35 @@ DEVICE_LOST = 75
 
 
 @dataclass(frozen=True)
-class Duties:
-    """What the owner is told when it is started."""
+class Options:
+    """What the host is told when it is started."""
 
     directory: Path
     device: str
-    guardian: int
+    parent: int
     idle_seconds: float
     cores: int | None
 
 
-class Owner:
+class Host:
     """Serves tasks until there is no reason to go on."""
 
-    def __init__(self, duties: Duties) -> None:
-        self._duties = duties
+    def __init__(self, options: Options) -> None:
+        self._options = options
         self._name = f"{socket.gethostname()}:{os.getpid()}"
         self._lock = threading.Lock()
         self._tasks = 0
-        self._quiet_since = time.monotonic()
+        self._idle_since = time.monotonic()
         self._residents: Residents | None = None
 
     def serve(self) -> None:
-        """Accept tasks, each in a thread of its own, until the guardian is gone or nobody has asked for long."""
-        path = self._duties.directory / "socket"
+        """Accept tasks, each in a thread of its own, until the parent is gone or nobody has asked for long."""
+        path = self._options.directory / "socket"
         path.unlink(missing_ok=True)
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
             listener.bind(str(path))
             listener.listen(128)
-            while not self._has_nobody_left():
+            while not self._should_end():
                 if select.select([listener], [], [], POLL_SECONDS)[0]:
                     connection, _ = listener.accept()
                     with self._lock:
@@ -73,11 +73,11 @@ class Owner:
                     threading.Thread(target=self._task, args=(connection,), daemon=True).start()
             path.unlink(missing_ok=True)
 
-    def _has_nobody_left(self) -> bool:
-        if not _is_running(self._duties.guardian):
+    def _should_end(self) -> bool:
+        if not _is_running(self._options.parent):
             return True
         with self._lock:
-            return not self._tasks and time.monotonic() - self._quiet_since > self._duties.idle_seconds
+            return not self._tasks and time.monotonic() - self._idle_since > self._options.idle_seconds
 
     def _task(self, connection: socket.socket) -> None:
         try:
@@ -91,7 +91,7 @@ class Owner:
         finally:
             with self._lock:
                 self._tasks -= 1
-                self._quiet_since = time.monotonic()
+                self._idle_since = time.monotonic()
 
     def _answer(self, reading: BinaryIO, writing: BinaryIO) -> None:
         request = Request.receive(reading)
@@ -162,14 +162,14 @@ class Owner:
     def _models(self) -> "Residents":
         with self._lock:
             if self._residents is None:
-                self._residents = _residents(self._duties)
+                self._residents = _residents(self._options)
             return self._residents
 
     def _end_if_lost(self, error: BaseException) -> None:
         from udfs.inference.isolation import is_device_lost
 
         if is_device_lost(error):
-            sys.stderr.write(f"owner {self._name} ends: the device is lost\n")
+            sys.stderr.write(f"host {self._name} ends: the device is lost\n")
             sys.stderr.flush()
             os._exit(DEVICE_LOST)
 
@@ -195,13 +195,13 @@ def _read_ahead(
         under_way.put(error)
 
 
-def _residents(duties: Duties) -> "Residents":
+def _residents(options: Options) -> "Residents":
     import joblib
 
     from udfs.inference.host.model_cache import Residents
 
     # joblib counts what this process may use: its affinity and its container's quota, not the machine's cores.
-    return Residents(duties.cores or joblib.cpu_count())
+    return Residents(options.cores or joblib.cpu_count())
 
 
 def _is_running(process: int) -> bool:
@@ -215,20 +215,20 @@ def _is_running(process: int) -> bool:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run an owner; a second one for the same directory ends at once."""
-    parser = argparse.ArgumentParser(description="Owns a device for the tasks of one executor.")
+    """Run a host; a second one for the same directory ends at once."""
+    parser = argparse.ArgumentParser(description="Holds the models for the tasks of one executor.")
     parser.add_argument("--directory", type=Path, required=True)
     parser.add_argument("--device", required=True)
-    parser.add_argument("--guardian", type=int, required=True)
+    parser.add_argument("--parent", type=int, required=True)
     parser.add_argument("--idle-seconds", type=float, required=True)
     parser.add_argument("--cores", type=int)
-    duties = Duties(**vars(parser.parse_args(arguments)))
-    with (duties.directory / "lock").open("w") as lock:
+    options = Options(**vars(parser.parse_args(arguments)))
+    with (options.directory / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return 0
-        Owner(duties).serve()
+        Host(options).serve()
     return 0
 
 

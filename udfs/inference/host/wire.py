@@ -1,7 +1,7 @@
-"""What tasks and the owner say to each other over their Unix socket.
+"""What tasks and the host say to each other over their Unix socket.
 
-The owner greets. A task sends one line of JSON, its Request; the owner answers with one, its Answer. Then Arrow
-streams go both ways at once: photos or texts in, rows of ARROW_EMBEDDING_SCHEMA out. The owner's stream ends with
+The host greets. A task sends one line of JSON, its Request; the host answers with one, its Answer. Then Arrow
+streams go both ways at once: photos or texts in, rows of ARROW_EMBEDDING_SCHEMA out. The host's stream ends with
 another Answer.
 """
 
@@ -15,7 +15,7 @@ import pyarrow as pa
 from udfs.models import ModelReference
 
 GREETING = b"\n"
-"""Tells a task that the owner has taken it on, and is not about to end."""
+"""Tells a task that the host has taken it on, and is not about to end."""
 
 JPEG_SCHEMA = pa.schema([("entity_id", pa.string()), ("jpeg", pa.binary())])
 TEXT_SCHEMA = pa.schema([("entity_id", pa.string()), ("text", pa.string())])
@@ -65,7 +65,7 @@ class Answer:
         """Read it.
 
         Raises:
-            ConnectionError: the owner is gone.
+            ConnectionError: the host is gone.
         """
         return cls(**_receive(stream))
 

@@ -1,4 +1,4 @@
-"""An owner lives as long as somebody may need it. None of these loads a model: starting and ending is all they do."""
+"""A host lives as long as somebody may need it. None of these loads a model: starting and ending is all they do."""
 
 import os
 import subprocess
@@ -21,41 +21,41 @@ def directory():
 
 @pytest.fixture
 def start(directory):
-    """Starts an owner in the test's directory and waits until it listens."""
-    owners = []
+    """Starts a host in the test's directory and waits until it listens."""
+    hosts = []
 
-    def started(guardian: int, idle_seconds: float, *, listens: bool = True) -> subprocess.Popen:
+    def started(parent: int, idle_seconds: float, *, listens: bool = True) -> subprocess.Popen:
         command = [sys.executable, "-m", "udfs.inference.host.server", f"--directory={directory}", "--device=cpu"]
-        owner = subprocess.Popen([*command, f"--guardian={guardian}", f"--idle-seconds={idle_seconds}"], cwd=ROOT)
-        owners.append(owner)
+        host = subprocess.Popen([*command, f"--parent={parent}", f"--idle-seconds={idle_seconds}"], cwd=ROOT)
+        hosts.append(host)
         end = time.monotonic() + SECONDS
         while listens and not (directory / "socket").exists():
-            assert time.monotonic() < end, "the owner does not listen"
+            assert time.monotonic() < end, "the host does not listen"
             time.sleep(0.02)
-        return owner
+        return host
 
     yield started
-    for owner in owners:
-        owner.kill()
-        owner.wait()
+    for host in hosts:
+        host.kill()
+        host.wait()
 
 
-def test_an_owner_ends_with_its_guardian(start, directory):
-    guardian = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    owner = start(guardian.pid, idle_seconds=3600)
-    assert owner.poll() is None
-    guardian.communicate(b"\n")
-    assert owner.wait(SECONDS) == 0
+def test_a_host_ends_with_its_parent(start, directory):
+    parent = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    host = start(parent.pid, idle_seconds=3600)
+    assert host.poll() is None
+    parent.communicate(b"\n")
+    assert host.wait(SECONDS) == 0
     assert not (directory / "socket").exists()
 
 
-def test_an_owner_that_nobody_asks_ends(start, directory):
-    owner = start(os.getpid(), idle_seconds=0.2, listens=False)
-    assert owner.wait(SECONDS) == 0
+def test_a_host_that_nobody_asks_ends(start, directory):
+    host = start(os.getpid(), idle_seconds=0.2, listens=False)
+    assert host.wait(SECONDS) == 0
     assert not (directory / "socket").exists()
 
 
-def test_there_is_one_owner_in_a_directory_and_another_after_it_was_killed(start, directory):
+def test_there_is_one_host_in_a_directory_and_another_after_it_was_killed(start, directory):
     first = start(os.getpid(), idle_seconds=3600)
     second = start(os.getpid(), idle_seconds=3600, listens=False)
     assert second.wait(SECONDS) == 0

@@ -16,8 +16,8 @@ from udfs.inference.host.placement import (
     ABANDONED_SECONDS,
     device_for,
     gpu_count,
-    guardian,
-    owner_directory,
+    host_directory,
+    parent_process,
     remove_abandoned_directories,
 )
 
@@ -83,10 +83,10 @@ def test_without_a_gpu_the_cpu_serves_unless_a_gpu_is_asked_for(visible, running
     assert device_for("cuda") == "cuda:0"  # fails as it is loaded, with a sentence about the setting
 
 
-def test_a_task_is_guarded_by_its_workers_parent_and_anything_else_by_itself(running):
-    assert guardian() == os.getpid()
+def test_a_host_ends_with_the_parent_of_a_tasks_worker_and_with_anything_else_itself(running):
+    assert parent_process() == os.getpid()
     running(Task())
-    assert guardian() == os.getppid()
+    assert parent_process() == os.getppid()
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_each_device_has_a_directory_that_only_this_user_enters(folder):
-    directories = [owner_directory(device) for device in ("cpu", "cuda:0", "cuda:1", "cpu")]
+    directories = [host_directory(device) for device in ("cpu", "cuda:0", "cuda:1", "cpu")]
     assert len(set(directories)) == 3
     assert directories[0] == directories[3]
     for directory in directories:
@@ -107,22 +107,22 @@ def test_each_device_has_a_directory_that_only_this_user_enters(folder):
 
 
 def test_executors_have_directories_of_their_own(folder, running):
-    mine = owner_directory("cpu")
+    mine = host_directory("cpu")
     running(Task())
-    assert owner_directory("cpu") != mine
+    assert host_directory("cpu") != mine
 
 
 @pytest.mark.parametrize("level", ["own", "parent"])
 def test_a_directory_that_is_open_to_others_is_refused(folder, level):
-    directory = owner_directory("cpu")
+    directory = host_directory("cpu")
     opened = directory if level == "own" else directory.parent
     opened.chmod(0o755)
     with pytest.raises(EnvironmentMissingError, match=f"{opened} is open to other users; remove it, or set TMPDIR"):
-        owner_directory("cpu")
+        host_directory("cpu")
 
 
-def test_what_executors_of_former_days_left_is_removed_but_for_what_an_owner_holds(folder):
-    left, held, young = [owner_directory(f"cuda:{number}") for number in range(3)]
+def test_what_executors_of_former_days_left_is_removed_but_for_what_a_host_holds(folder):
+    left, held, young = [host_directory(f"cuda:{number}") for number in range(3)]
     (left / "log").write_text("once")
     long_ago = time.time() - ABANDONED_SECONDS - 60
     with (held / "lock").open("w") as lock:
@@ -134,9 +134,9 @@ def test_what_executors_of_former_days_left_is_removed_but_for_what_an_owner_hol
 
 
 def test_a_directory_that_is_asked_for_again_is_no_longer_abandoned(folder):
-    directory = owner_directory("cpu")
+    directory = host_directory("cpu")
     os.utime(directory, (0, 0))
-    assert owner_directory("cpu") == directory
+    assert host_directory("cpu") == directory
     remove_abandoned_directories()
     assert directory.exists()
 
@@ -145,5 +145,5 @@ def test_a_long_temporary_directory_is_not_used_because_sockets_have_short_names
     long = tmp_path / ("x" * 120)
     long.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(long))
-    assert len(str(owner_directory("cuda:15") / "socket")) <= 104
-    assert Path("/tmp") in owner_directory("cuda:15").parents
+    assert len(str(host_directory("cuda:15") / "socket")) <= 104
+    assert Path("/tmp") in host_directory("cuda:15").parents

@@ -1,4 +1,4 @@
-"""What tasks and the owner say to each other arrives as it was sent, and a side that is gone is noticed."""
+"""What tasks and the host say to each other arrives as it was sent, and a side that is gone is noticed."""
 
 import io
 

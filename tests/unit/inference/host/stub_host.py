@@ -1,4 +1,4 @@
-"""An owner process whose models are stand-ins that fail on demand; started as a script, in place of the real one.
+"""A host process whose models are stand-ins that fail on demand; started as a script, in place of the real one.
 
 The model's name says what it does: `good`, or `FAULT-N`, which comes to its fault at the N-th forward pass.
 """
@@ -9,7 +9,7 @@ import sys
 import torch
 
 from udfs.errors import ModelError
-from udfs.inference.host import server as owner
+from udfs.inference.host import server as host
 from udfs.inference.host.model_cache import Residents
 from udfs.inference.pixels import StandardPixels
 from udfs.models import ModelReference
@@ -43,5 +43,5 @@ class StubEncoder:
 
 
 if __name__ == "__main__":
-    owner._residents = lambda duties: Residents(duties.cores or 1, load=StubEncoder)
-    sys.exit(owner.main())
+    host._residents = lambda options: Residents(options.cores or 1, load=StubEncoder)
+    sys.exit(host.main())

@@ -16,8 +16,8 @@ from tests.models import build_clip, build_vit
 from tests.unit.inference.faulty_encoder import BROKEN, batch, lowest_cosine, mixed_photos, reference_vectors
 from udfs.errors import ModelError
 from udfs.functions.embed import ARROW_EMBEDDING_SCHEMA, embed_photo_batches, embed_text_batches
-from udfs.inference.host.client import embed_by_owner
-from udfs.inference.host.placement import owner_directory
+from udfs.inference.host.client import run_task
+from udfs.inference.host.placement import host_directory
 from udfs.models import ModelReference
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -156,13 +156,14 @@ def test_another_model_under_the_same_name_is_refused(tmp_path):
 def test_a_model_that_is_not_on_this_node_is_named(tmp_path):
     reference = ModelReference(str(tmp_path / "elsewhere"), device="cpu", dtype="float32")
     with pytest.raises(ModelError, match="elsewhere does not exist"):
-        list(embed_by_owner(iter([batch("jpeg", PHOTOS[:1])]), reference, "key", "jpeg"))
+        list(run_task(iter([batch("jpeg", PHOTOS[:1])]), reference, "key", "jpeg"))
 
 
+# Its parent is the test's own process, whose host runs already.
 WORKER = """
 import sys
 from udfs.inference.host import client, placement
-placement.guardian = client.guardian = lambda: int(sys.argv[2])  # the test's own process, whose owner runs already
+placement.parent_process = client.parent_process = lambda: int(sys.argv[2])
 import pyarrow as pa
 from udfs.functions.embed import embed_photo_batches
 from udfs.models import ModelReference
@@ -184,7 +185,7 @@ def test_the_process_of_a_task_never_loads_torch(clip, tmp_path):
     assert ran.stdout.split() == ["ok", *workers(found)]
 
 
-def test_a_killed_owner_fails_the_task_in_one_line_and_the_next_one_starts_another(clip):
+def test_a_killed_host_fails_the_task_in_one_line_and_the_next_one_starts_another(clip):
     run = embed_photo_batches(clip, 2)
     results = run(long_input(600))
     (killed,) = workers(pa.Table.from_batches([next(results)]))
@@ -196,4 +197,4 @@ def test_a_killed_owner_fails_the_task_in_one_line_and_the_next_one_starts_anoth
     assert found.num_rows == len(PHOTOS)
     assert workers(found) != {killed}
     assert loads(found) == 1
-    assert (owner_directory("cpu") / "log").exists()
+    assert (host_directory("cpu") / "log").exists()

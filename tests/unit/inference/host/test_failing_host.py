@@ -16,8 +16,8 @@ from tests.unit.images.pictures import encoded, scenery
 from tests.unit.inference.faulty_encoder import batch
 from udfs.errors import EnvironmentMissingError, ModelError
 from udfs.inference.host import client
-from udfs.inference.host.client import embed_by_owner
-from udfs.inference.host.placement import owner_directory
+from udfs.inference.host.client import run_task
+from udfs.inference.host.placement import host_directory
 from udfs.inference.host.server import DEVICE_LOST
 from udfs.models import ModelReference
 
@@ -28,31 +28,31 @@ PHOTOS = [encoded(scenery(40, 30, seed)) for seed in range(4)]
 
 
 @contextmanager
-def owners_apart() -> Iterator[Path]:
-    """A temporary directory whose owners are these tests' alone; its path is short, as those of sockets have to be."""
+def hosts_apart() -> Iterator[Path]:
+    """A temporary directory whose hosts are these tests' alone; its path is short, as those of sockets have to be."""
     with (
         tempfile.TemporaryDirectory(prefix="claimlens-test-", dir="/tmp") as folder,
         pytest.MonkeyPatch.context() as patch,
     ):
         patch.setattr(tempfile, "tempdir", folder)
-        yield owner_directory("cpu")
+        yield host_directory("cpu")
 
 
 @pytest.fixture(scope="module")
 def stub():
-    """An owner in the place where this process's tasks look for one, with stand-ins for models."""
-    with owners_apart() as directory:
+    """A host in the place where this process's tasks look for one, with stand-ins for models."""
+    with hosts_apart() as directory:
         command = [
             sys.executable,
             "-m",
-            "tests.unit.inference.host.stub_owner",
+            "tests.unit.inference.host.stub_host",
             f"--directory={directory}",
             "--device=cpu",
         ]
-        process = subprocess.Popen([*command, f"--guardian={os.getpid()}", "--idle-seconds=60", "--cores=2"], cwd=ROOT)
+        process = subprocess.Popen([*command, f"--parent={os.getpid()}", "--idle-seconds=60", "--cores=2"], cwd=ROOT)
         end = time.monotonic() + SECONDS
         while not (directory / "socket").exists():
-            assert time.monotonic() < end, "the owner does not listen"
+            assert time.monotonic() < end, "the host does not listen"
             time.sleep(0.02)
         yield process
         process.kill()
@@ -61,7 +61,7 @@ def stub():
 
 def embedded(name: str, batches) -> list[dict]:
     reference = ModelReference(name, device="cpu", dtype="float32")
-    return [row for result in embed_by_owner(iter(batches), reference, KEY, "jpeg", 2) for row in result.to_pylist()]
+    return [row for result in run_task(iter(batches), reference, KEY, "jpeg", 2) for row in result.to_pylist()]
 
 
 def many(batches: int, rows: int = 2) -> list:
@@ -88,10 +88,10 @@ def test_a_model_that_does_not_fit_into_memory_is_an_error_of_one_line(stub):
     assert stub.poll() is None
 
 
-def test_an_owner_that_does_not_start_is_told_in_one_line(monkeypatch):
+def test_a_host_that_does_not_start_is_told_in_one_line(monkeypatch):
     monkeypatch.setattr(client.sys, "executable", shutil.which("false"))
     with (
-        owners_apart(),
+        hosts_apart(),
         pytest.raises(EnvironmentMissingError, match=r"does not start on .* left no message.*see .*/log") as told,
     ):
         embedded("good", many(1))

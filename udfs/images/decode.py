@@ -19,10 +19,11 @@ from PIL import (
 )
 from PIL.ImageFile import ImageFile
 
-from udfs.images.header_limits import CHECKS, ends_early
+from udfs.images.header_limits import CHECKS
 from udfs.images.jpeg_structure import has_too_much_exif, picture_bytes, read_structure, without_metadata
 from udfs.images.photo_error import PhotoError
 from udfs.images.pillow_warnings import without_warnings
+from udfs.images.truncation import ends_early
 from udfs.outcome import ErrorCode
 
 PILLOW_FORMATS = {

@@ -23,7 +23,7 @@ from jobs.job.context import JobContext
 from jobs.job.report import Counts, Report
 from jobs.lakehouse.contracts import INDEX_STATE
 from jobs.lakehouse.writes import Wave, stage, upsert
-from udfs.errors import IndexMismatchError
+from udfs.errors import IndexMismatchError, first_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -165,8 +165,7 @@ def _changes(context: JobContext, pinned: Pinned, state: State) -> "_Changes | s
             entities.discard()
             raise
     except PySparkException as error:
-        line = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        return f"the change feed since the last sync cannot be read: {line}"
+        return f"the change feed since the last sync cannot be read: {first_line(error)[:200]}"
 
 
 def _rebuild(context: JobContext, pinned: Pinned, index: VectorIndex) -> Outcome:

@@ -1,6 +1,12 @@
 """The errors that a user meets: one type per kind of failure, each message one line that says how to mend it."""
 
 
+def first_line(error: BaseException) -> str:
+    """What an error says, in one line: the first of its message that is not blank, else the name of its type."""
+    lines = (line.strip() for line in str(error).splitlines())
+    return next((line for line in lines if line), type(error).__name__)
+
+
 class ClaimlensError(Exception):
     """A failure that the user can mend; printed as one line, without a traceback. Exit status 1."""
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from udfs.errors import ClaimlensError
+from udfs.errors import ClaimlensError, first_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -134,7 +134,7 @@ def _carry_out(
 
 
 def _tell_failure(job: str, error: Exception, seconds: float, *, json_output: bool, debug: bool) -> int:
-    message = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    message = first_line(error)
     if isinstance(error, ClaimlensError):
         _complain(job, message)
         status = error.exit_code

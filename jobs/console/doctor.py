@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from jobs.job.context import JobContext
 from jobs.settings.sections import Settings
-from udfs.errors import ClaimlensError
+from udfs.errors import ClaimlensError, first_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -55,7 +55,7 @@ def examine(settings: Settings) -> list[Check]:
         context.lakehouse.exists("photos")
     except Exception as error:
         mend = "Read the line; spark.master, spark.remote and spark.config decide how Spark starts."
-        return [*checks, Check("tables", "wrong", _first_line(error), mend)]
+        return [*checks, Check("tables", "wrong", first_line(error), mend)]
     checks += list(_tables(context))
     checks.append(_guarded("index", lambda: _index(context, model_key)))
     return checks
@@ -85,10 +85,10 @@ def _guarded(name: str, look: Callable[[], Check]) -> Check:
     try:
         return look()
     except ClaimlensError as error:
-        return Check(name, "missing", "not usable", _first_line(error))
+        return Check(name, "missing", "not usable", first_line(error))
     except Exception as error:
         mend = "claimlens doctor --debug shows more."
-        return Check(name, "wrong", f"{type(error).__name__}: {_first_line(error)}", mend)
+        return Check(name, "wrong", f"{type(error).__name__}: {first_line(error)}", mend)
 
 
 def _python() -> Check:
@@ -150,10 +150,10 @@ def _model(settings: Settings) -> tuple[str | None, Check]:
 
         encoder = load_encoder(current_model(settings.models.photo).reference)
     except ClaimlensError as error:
-        return None, Check("model", "missing", name, _first_line(error))
+        return None, Check("model", "missing", name, first_line(error))
     except Exception as error:
         mend = "Set models.photo.name to bundled:demo, a model directory, or a hub name with models.photo.revision."
-        return None, Check("model", "wrong", f"{name}: {type(error).__name__}: {_first_line(error)}", mend)
+        return None, Check("model", "wrong", f"{name}: {type(error).__name__}: {first_line(error)}", mend)
     text = "photos and text" if encoder.has_text else "photos only"
     found = f"{name}, key {encoder.model_key}, {encoder.dimension} dimensions, {text}"
     return encoder.model_key, Check("model", "ok", f"{found}, loaded in {encoder.load_seconds:.1f} s")
@@ -214,7 +214,3 @@ def _index(context: JobContext, model_key: str | None) -> Check:
 
 def _followed(sources: str) -> dict[str, int]:
     return {table: int(place["version"]) for table, place in json.loads(sources).items()}
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from jobs.job.context import JobContext
 from jobs.job.report import Counts, Report
+from udfs.errors import first_line
 
 
 def execute(job: str, run: Callable[[JobContext], Report], context: JobContext) -> Report:
@@ -37,6 +38,5 @@ def execute(job: str, run: Callable[[JobContext], Report], context: JobContext) 
 
 def failed_report(job: str, run_id: str, error: BaseException, seconds: float = 0.0) -> Report:
     """The report of a job that raised."""
-    message = (str(error).strip().splitlines() or [""])[0]
-    details = {"error": {"type": type(error).__name__, "message": message}}
+    details = {"error": {"type": type(error).__name__, "message": first_line(error)}}
     return Report(job, run_id, "failed", Counts(), seconds=seconds, details=details)

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from jobs.job.report import Report
 from jobs.settings.load import public_settings
 from jobs.settings.sections import Settings, TableSettings, TrackingSettings
+from udfs.errors import first_line
 
 _SECRET = re.compile(r"(?i)secret|token|password|passwd|credential|account\.key|access.?key|api.?key")
 _USER_IN_ADDRESS = re.compile(r"(?<=://)[^/@\s]+@")
@@ -121,9 +122,8 @@ class MlflowTracker:
             action()
         except Exception as error:
             self._broken = True
-            first = (str(error).strip().splitlines() or [type(error).__name__])[0]
             print(  # noqa: T201
-                f"claimlens: MLflow tracking stopped ({first}); the job goes on. "
+                f"claimlens: MLflow tracking stopped ({first_line(error)}); the job goes on. "
                 "Correct tracking.uri, or set tracking.enabled=false.",
                 file=sys.stderr,
             )

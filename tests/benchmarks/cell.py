@@ -24,6 +24,7 @@ from tests.benchmarks.overhead import measure_overhead
 from tests.benchmarks.rates import measure_rates
 from tests.benchmarks.residency import measure_residency
 from tests.benchmarks.stage_profile import profile_stages
+from udfs.errors import first_line
 
 
 def measure_engine(work: Work, began: float) -> dict[str, Any]:
@@ -146,8 +147,7 @@ def main(arguments: Sequence[str]) -> int:
         import traceback
 
         traceback.print_exc()
-        text = (str(error).strip().splitlines() or [""])[0]
-        result = {"failed": f"{type(error).__name__}: {text}"[:300]}
+        result = {"failed": f"{type(error).__name__}: {first_line(error)}"[:300]}
     specification.with_suffix(".result").write_text(json.dumps(result))
     sys.stderr.flush()
     end_descendants()

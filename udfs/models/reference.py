@@ -14,7 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from udfs.errors import ModelError
+from udfs.errors import ModelError, first_line
 
 _BUNDLED = "bundled:"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -134,9 +134,8 @@ def _hub_directory(name: str, revision: str) -> Path:
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=_HUB_FILES))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(
-            f"model {name} at {revision} cannot be downloaded ({type(error).__name__}: {reason}); check the name, "
+            f"model {name} at {revision} cannot be downloaded ({type(error).__name__}: {first_line(error)}); check the name, "
             f"the commit, HF_TOKEN and the network, or give a local directory."
         ) from error
 

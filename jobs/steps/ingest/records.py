@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from jobs.lakehouse.places import located
-from udfs.errors import InputError
+from udfs.errors import InputError, first_line
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -38,7 +38,7 @@ def read_records(
             raise InputError(
                 f"{setting} = {path}: there is no such {kind} file or table; correct the setting."
             ) from None
-        raise InputError(f"{setting} = {path}: cannot be read as {kind} ({text.splitlines()[0][:200]}).") from None
+        raise InputError(f"{setting} = {path}: cannot be read as {kind} ({first_line(error)[:200]}).") from None
 
 
 def find_column(frame: "DataFrame", name: str) -> "tuple[Column, DataType] | None":

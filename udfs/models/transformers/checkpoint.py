@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from udfs.errors import ModelError
+from udfs.errors import ModelError, first_line
 from udfs.models.transformers.convolutions import ease_convolutions
 from udfs.models.transformers.families import Family
 
@@ -61,8 +61,7 @@ def network(directory: Path, name: str, family: Family, *, dtype: str, device: s
                 output_loading_info=True,
             )
     except (ValueError, OSError, RuntimeError, KeyError, ImportError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ModelError(f"model {name} does not load ({type(error).__name__}: {reason}).") from error
+        raise ModelError(f"model {name} does not load ({type(error).__name__}: {first_line(error)}).") from error
     unused = _UNUSED if family.pooling == "pooler" else _UNUSED_WITHOUT_POOLER
     missing = sorted(str(key) for key in loading["missing_keys"] if re.fullmatch(unused, str(key)) is None)
     if missing or loading["mismatched_keys"]:
@@ -93,9 +92,8 @@ def compiled(call: "Callable[..., torch.Tensor]", name: str, device: "torch.devi
         try:
             result: torch.Tensor = fast(batch)
         except torch._dynamo.exc.TorchDynamoException as error:
-            reason = str(error).strip().splitlines()[0]
             raise ModelError(
-                f"model {name} cannot be compiled on this machine ({reason}); install a C++ compiler (on CUDA Triton), "
+                f"model {name} cannot be compiled on this machine ({first_line(error)}); install a C++ compiler (on CUDA Triton), "
                 "or set models.photo.compiled=false."
             ) from error
         return result

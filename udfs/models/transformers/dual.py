@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from udfs.errors import ModelError
+from udfs.errors import ModelError, first_line
 from udfs.inference.vectors import unit_rows
 from udfs.models.reference import ModelReference, model_directory
 from udfs.models.transformers.checkpoint import quiet
@@ -66,6 +66,4 @@ def _tokenizer(directory: Path, name: str) -> "PreTrainedTokenizerBase":
             f"model {name}: its tokenizer needs a package; run pip install sentencepiece protobuf."
         ) from error
     except (ValueError, OSError, KeyError) as error:
-        raise ModelError(
-            f"model {name}: its tokenizer cannot be built ({str(error).strip().splitlines()[0]})."
-        ) from error
+        raise ModelError(f"model {name}: its tokenizer cannot be built ({first_line(error)}).") from error

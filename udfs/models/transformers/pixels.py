@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from udfs.errors import ModelError
+from udfs.errors import ModelError, first_line
 from udfs.inference.pixels import Pixels, Prepared, StandardPixels
 from udfs.models.transformers.checkpoint import quiet
 
@@ -90,8 +90,7 @@ def photo_processor(directory: Path, name: str) -> "BaseImageProcessor":
                 directory, backend="pil", local_files_only=True, trust_remote_code=False
             )
     except (ValueError, OSError, ImportError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ModelError(f"model {name}: its image processor cannot be built ({reason}).") from error
+        raise ModelError(f"model {name}: its image processor cannot be built ({first_line(error)}).") from error
 
 
 def _standard(processor: "BaseImageProcessor", *, scaled: bool) -> StandardPixels | None:

@@ -135,8 +135,8 @@ def _hub_directory(name: str, revision: str) -> Path:
         return Path(snapshot_download(name, revision=revision, allow_patterns=_HUB_FILES))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise ModelError(
-            f"model {name} at {revision} cannot be downloaded ({type(error).__name__}: {first_line(error)}); check the name, "
-            f"the commit, HF_TOKEN and the network, or give a local directory."
+            f"model {name} at {revision} cannot be downloaded ({type(error).__name__}: {first_line(error)}); "
+            f"check the name, the commit, HF_TOKEN and the network, or give a local directory."
         ) from error
 
 

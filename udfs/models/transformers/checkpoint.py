@@ -93,8 +93,8 @@ def compiled(call: "Callable[..., torch.Tensor]", name: str, device: "torch.devi
             result: torch.Tensor = fast(batch)
         except torch._dynamo.exc.TorchDynamoException as error:
             raise ModelError(
-                f"model {name} cannot be compiled on this machine ({first_line(error)}); install a C++ compiler (on CUDA Triton), "
-                "or set models.photo.compiled=false."
+                f"model {name} cannot be compiled on this machine ({first_line(error)}); "
+                "install a C++ compiler (on CUDA Triton), or set models.photo.compiled=false."
             ) from error
         return result
 

@@ -8,13 +8,13 @@ from jobs.job.report import Counts, Report
 from jobs.lakehouse.contracts import CLAIM_ASSESSMENTS, DAMAGE_PREDICTIONS
 from jobs.lakehouse.writes import delete_keys, stage, upsert
 from udfs.assessment import (
-    LEVELS,
     VERDICT_FIELDS,
     Agreement,
     assess_batches,
     normalised_severity_map,
     reason_sentence,
 )
+from udfs.heads.severity import LEVELS
 from udfs.outcome import Status
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from udfs.outcome import Status
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from udfs.heads.zero_shot import ZeroShotHead
+    from udfs.heads.head import Head
 
 
 def run(context: JobContext) -> Report:
@@ -117,7 +117,7 @@ class _Progress:
     context: JobContext
     reference: ModelReference
     counts: Counts
-    head: "Future[ZeroShotHead] | None"
+    head: "Future[Head] | None"
     embedded: dict[str, int] = field(default_factory=dict)
     classified: int = 0
     work: Work = field(default_factory=Work)
@@ -176,7 +176,7 @@ class _Progress:
             self._account(entity, wave.rows, inserted, dict(wave.by_code))
         context.check_failure_rate(self.counts)
 
-    def _classify(self, frame: "DataFrame", head: "ZeroShotHead") -> None:
+    def _classify(self, frame: "DataFrame", head: "Head") -> None:
         from pyspark.sql import functions as F
 
         seen = frame.where(F.col("status") == Status.OK).select(F.col("entity_id").alias("photo_id"), "vector")

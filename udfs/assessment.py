@@ -6,15 +6,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from udfs.errors import SettingsError
-from udfs.heads.taxonomy import SEVERITIES
+from udfs.heads.severity import LEVELS, NOTHING, SEVERITIES
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-NOTHING = "none"
-"""What settings.assess.severity_map gives to reported words that mean: no damage."""
-LEVELS = (NOTHING, "damaged", *SEVERITIES)
-"""What a photo can come to, mildest first. `damaged` is damage whose severity the taxonomy does not tell."""
 
 
 class Agreement(StrEnum):

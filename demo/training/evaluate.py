@@ -120,7 +120,7 @@ def retrieval(photos: Vectors, texts: Vectors, sentences: list[Sentence], scenes
 
 def _zero_shot(encoder: Encoder, photos: Vectors, scenes: list[Scene]) -> tuple[dict[str, float], float, float]:
     """F1 of each damage class and of none, accuracy of severity and of part over the damaged photos."""
-    from udfs.heads.taxonomy import load_taxonomy
+    from udfs.heads.taxonomy_file import load_taxonomy
     from udfs.heads.zero_shot import build_head
 
     taxonomy = load_taxonomy(TAXONOMY)

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from jobs.job.context import JobContext
+    from udfs.heads.head import Head
     from udfs.heads.taxonomy import Taxonomy
-    from udfs.heads.zero_shot import ZeroShotHead
 
 
 @dataclass(frozen=True)
@@ -53,14 +53,14 @@ def current_head(taxonomy: str, model: CurrentModel) -> CurrentHead:
     Raises:
         TaxonomyError: the taxonomy is malformed.
     """
-    from udfs.heads.taxonomy import load_taxonomy
+    from udfs.heads.taxonomy_file import load_taxonomy
     from udfs.heads.zero_shot import head_key
 
     loaded = load_taxonomy(taxonomy)
     return CurrentHead(loaded, model, head_key(loaded, model.model_key))
 
 
-def head_for(context: "JobContext") -> "ZeroShotHead":
+def head_for(context: "JobContext") -> "Head":
     """The head itself; loads the model on the driver to encode the prompts.
 
     Raises:
@@ -77,7 +77,7 @@ def head_for(context: "JobContext") -> "ZeroShotHead":
     return build_head(head.taxonomy, encoder.encode_texts, encoder.model_key, encoder.logit_scale)
 
 
-def predictions_frame(context: "JobContext", head: "ZeroShotHead", vectors: "DataFrame") -> "DataFrame":
+def predictions_frame(context: "JobContext", head: "Head", vectors: "DataFrame") -> "DataFrame":
     """Rows of damage_predictions for (photo_id, vector) rows; lazy, so stage it before it is merged."""
     from pyspark.sql import functions as F
 

@@ -1,12 +1,13 @@
 """Classification on executors: an Arrow iterator for jobs and a pandas UDF for SQL and notebooks."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from udfs.errors import ModelError
-from udfs.heads.zero_shot import Predictions, ZeroShotHead
+from udfs.heads.decision import ClosestCall, Predictions
+from udfs.heads.head import Head
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 RESULT_FIELDS = (
     "scores map<string,float>, labels array<string>, severity string, part string, "
-    "confidence float, margin float, decision string"
+    "confidence float, margin float, closest struct<facet:string,name:string,other:string>, decision string"
 )
 """What one photo's prediction holds, as a Spark DDL string."""
 PREDICTION_SCHEMA = f"photo_id string, {RESULT_FIELDS}"
@@ -30,7 +31,7 @@ def prediction_arrow_schema() -> "pa.Schema":
     return pa.schema([("photo_id", pa.string()), *_result_fields()])
 
 
-def classify_batches(head: ZeroShotHead) -> "Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]":
+def classify_batches(head: Head) -> "Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]":
     """For DataFrame.mapInArrow: (photo_id, vector array<float>) to the columns of PREDICTION_SCHEMA.
 
     One row out for each row in. Vectors are read in place, without a copy from Arrow to numpy.
@@ -45,14 +46,14 @@ def classify_batches(head: ZeroShotHead) -> "Callable[[Iterator[pa.RecordBatch]]
         schema = prediction_arrow_schema()
         for batch in batches:
             if batch.num_rows:
-                predictions = head.predict(vectors_of(batch.column("vector"), head.dimension))
+                predictions = head.predict(vectors_of(batch.column("vector")))
                 identities = batch.column("photo_id").cast(pa.string())
                 yield pa.RecordBatch.from_arrays([identities, *_result_arrays(predictions)], schema=schema)
 
     return classify
 
 
-def classify_udf(head: ZeroShotHead) -> "Callable[..., Column]":
+def classify_udf(head: Head) -> "Callable[..., Column]":
     """A pandas UDF from a vector column to a struct of RESULT_FIELDS; a null vector gives a struct of nulls.
 
     For notebooks, and for SQL after `spark.udf.register("classify_damage", classify_udf(head))`.
@@ -71,7 +72,7 @@ def classify_udf(head: ZeroShotHead) -> "Callable[..., Column]":
     return made
 
 
-def predictions_table(head: ZeroShotHead, vectors: "pd.Series") -> "pd.DataFrame":
+def predictions_table(head: Head, vectors: "pd.Series") -> "pd.DataFrame":
     """One row of RESULT_FIELDS per vector, all nulls where the vector is null."""
     import pandas as pd
 
@@ -79,6 +80,7 @@ def predictions_table(head: ZeroShotHead, vectors: "pd.Series") -> "pd.DataFrame
     names = [field.name for field in _result_fields()]
     table = pd.DataFrame({name: pd.Series([None] * len(vectors), dtype=object) for name in names})
     if present.any():
+        positions = np.flatnonzero(present)
         predictions = head.predict(np.stack(vectors[present].to_list()))
         keys = predictions.score_keys
         columns: dict[str, list[Any]] = {
@@ -86,11 +88,11 @@ def predictions_table(head: ZeroShotHead, vectors: "pd.Series") -> "pd.DataFrame
             "labels": predictions.labels,
             "severity": predictions.severity,
             "part": predictions.part,
-            "confidence": predictions.confidence.tolist(),
-            "margin": predictions.margin.tolist(),
+            "confidence": _or_nulls(predictions.confidence, len(positions)).to_pylist(),
+            "margin": _or_nulls(predictions.margin, len(positions)).to_pylist(),
+            "closest": _closest_array(predictions.closest, len(positions)).to_pylist(),
             "decision": list(predictions.decision),
         }
-        positions = np.flatnonzero(present)
         for name in names:
             values = np.full(len(vectors), None, dtype=object)
             filling = np.empty(len(positions), dtype=object)
@@ -100,21 +102,23 @@ def predictions_table(head: ZeroShotHead, vectors: "pd.Series") -> "pd.DataFrame
     return table
 
 
-def vectors_of(column: "pa.Array", dimension: int) -> "NDArray[np.float32]":
+def vectors_of(column: "pa.Array") -> "NDArray[np.float32]":
     """A list<float> column as float32 (rows, dimension), without a copy where it holds float32.
 
     Raises:
-        ModelError: a row is null, holds a null, or has another length.
+        ModelError: a row is null, holds a null, or has another length than the first.
     """
     if column.null_count:
         raise ModelError(f"{column.null_count} of {len(column)} vectors are null; take rows with status ok.")
     values = column.flatten()
     lengths = column.value_lengths().to_numpy(zero_copy_only=False)
-    if values.null_count or (lengths != dimension).any():
-        wrong = sorted({int(length) for length in lengths if length != dimension}) or "some with null values"
+    if values.null_count:
+        raise ModelError("Some vectors hold null values; embed the photos again.")
+    dimension = int(lengths[0]) if len(lengths) else 0
+    if (lengths != dimension).any():
         raise ModelError(
-            f"The head reads vectors of length {dimension}, the column holds {wrong}; "
-            "classify with the model that made them."
+            f"The column holds vectors of lengths {sorted({int(length) for length in lengths})}; "
+            "take those of one model_key."
         )
     flat = values.to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
     shaped: NDArray[np.float32] = flat.reshape(len(column), dimension)
@@ -131,8 +135,32 @@ def _result_fields() -> "list[pa.Field[Any]]":
         pa.field("part", pa.string()),
         pa.field("confidence", pa.float32()),
         pa.field("margin", pa.float32()),
+        pa.field("closest", _closest_type()),
         pa.field("decision", pa.string()),
     ]
+
+
+def _closest_type() -> "pa.StructType":
+    import pyarrow as pa
+
+    return pa.struct([("facet", pa.string()), ("name", pa.string()), ("other", pa.string())])
+
+
+def _closest_array(calls: "Sequence[ClosestCall] | None", rows: int) -> "pa.Array[Any]":
+    import pyarrow as pa
+
+    if calls is None:
+        return pa.nulls(rows, _closest_type())
+    columns = zip(*calls, strict=True) if calls else ((), (), ())
+    return pa.StructArray.from_arrays(
+        [pa.array(values, pa.string()) for values in columns], fields=list(_closest_type())
+    )
+
+
+def _or_nulls(values: "NDArray[np.float32] | None", rows: int) -> "pa.Array[Any]":
+    import pyarrow as pa
+
+    return pa.nulls(rows, pa.float32()) if values is None else pa.array(values)
 
 
 def _result_arrays(predictions: Predictions) -> "list[pa.Array[Any]]":
@@ -148,7 +176,8 @@ def _result_arrays(predictions: Predictions) -> "list[pa.Array[Any]]":
         pa.array(predictions.labels, pa.list_(pa.string())),
         pa.array(predictions.severity, pa.string()),
         pa.array(predictions.part, pa.string()),
-        pa.array(predictions.confidence),
-        pa.array(predictions.margin),
+        _or_nulls(predictions.confidence, rows),
+        _or_nulls(predictions.margin, rows),
+        _closest_array(predictions.closest, rows),
         pa.array(predictions.decision, pa.string()),
     ]

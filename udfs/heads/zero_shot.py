@@ -3,44 +3,24 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from udfs.errors import ModelError
-from udfs.heads.taxonomy import Facet, Taxonomy, taxonomy_key
+from udfs.heads.decision import Predictions, checked_vectors, decide, probabilities
+from udfs.heads.taxonomy import Taxonomy, taxonomy_key
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 Floats = NDArray[np.float32]
-Flags = NDArray[np.bool_]
-Decision = Literal["accepted", "review"]
 
 KIND = "zero_shot/1"
 """Kind and version of the formula, part of the head_key: a changed formula never mixes with old rows."""
 DEFAULT_SCALE = 100.0
 """Where the model states no scale: the bound to which CLIP clips its learned one (Radford et al. 2021)."""
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """What the head says about n photos.
-
-    scores: float32 (n, classes), its columns named `<facet>/<class>` by score_keys; labels: classes of the
-    multi-label facet, highest score first; severity and part: None where not decided; confidence and margin:
-    float32 (n,).
-    """
-
-    score_keys: tuple[str, ...]
-    scores: Floats
-    labels: list[list[str]]
-    severity: list[str | None]
-    part: list[str | None]
-    confidence: Floats
-    margin: Floats
-    decision: list[Decision]
 
 
 def head_key(taxonomy: Taxonomy, model_key: str) -> str:
@@ -72,96 +52,23 @@ class ZeroShotHead:
         return int(self.directions.shape[0])
 
     @property
-    def score_keys(self) -> tuple[str, ...]:
-        """`<facet>/<class>` of every score, in the taxonomy's order."""
-        facets = self.taxonomy.facets
-        return tuple(f"{facet.name}/{entry.name}" for facet in facets for entry in facet.classes)
+    def kind(self) -> str:
+        """Zero-shot, and the version of its formula."""
+        return KIND
 
     def predict(self, vectors: "ArrayLike") -> Predictions:
         """Classify vectors (n, dimension); their length does not matter, only their direction.
 
-        With t the scale and cos the cosine to an ensemble:
-          multi-label   p = sigmoid(t (cos(v, class) - cos(v, contrast))); a label where p >= its threshold.
-                        The none class is the label where no other is, with the score 1 - max p.
-          single-label  p = softmax over classes of t cos(v, class); the class of the highest p.
-                        A facet with `when: damaged` is decided only where the multi-label facet found
-                        a label; its scores are kept all the same.
-
-        Confidence is the probability of what was decided. Multi-label: the minimum over classes of p where
-        the label was given and 1 - p where it was not (at a threshold of 0.5 this is max(p, 1 - p)).
-        Single-label: the top p. Margin is the distance to another decision. Multi-label: the minimum over
-        classes of |p - threshold| as a share of the room on its side: (p - threshold) / (1 - threshold)
-        above, (threshold - p) / threshold below. Single-label: top p less the second. A photo's confidence
-        and margin are the minima over its decided facets; below one of the taxonomy's review limits it goes
-        to review.
+        With t the scale and cos the cosine to an ensemble, the scores that decide reads are
+          multi-label   sigmoid(t (cos(v, class) - cos(v, contrast))),
+          single-label  softmax over classes of t cos(v, class).
 
         Raises:
             ModelError: the vectors have another dimension, or one of them is zero or not finite.
         """
-        array = np.asarray(vectors, dtype=np.float32)
-        if array.ndim != 2 or array.shape[1] != self.dimension:
-            raise ModelError(
-                f"The head {self.head_key} reads vectors of length {self.dimension}, these have the shape "
-                f"{array.shape}; classify with the model that made them."
-            )
-        norms = np.linalg.norm(array, axis=1, keepdims=True)
-        usable = np.isfinite(norms[:, 0]) & (norms[:, 0] > 0)
-        if not usable.all():
-            bad = int(len(array) - usable.sum())
-            raise ModelError(f"{bad} of {len(array)} vectors are zero or not finite; take rows with status ok.")
+        array, norms = checked_vectors(vectors, self.dimension, self.head_key)
         logits = (array @ self.directions) / norms * self.scales
-        return self._decide(logits)
-
-    def _decide(self, logits: Floats) -> Predictions:
-        rows = len(logits)
-        label_facet = self.taxonomy.label_facet
-        columns: dict[str, Floats] = {}
-        start = 0
-        for facet in self.taxonomy.facets:
-            stop = start + len(facet.scored_classes)
-            part = logits[:, start:stop]
-            columns[facet.name] = _sigmoid(part) if facet.kind == "multi_label" else _softmax(part)
-            start = stop
-
-        scores = columns[label_facet.name]
-        thresholds = np.array([entry.threshold for entry in label_facet.scored_classes], dtype=np.float32)
-        given = scores >= thresholds
-        damaged: Flags = np.any(given, axis=1)
-        confidence = np.where(given, scores, 1 - scores).min(axis=1)
-        above, below = (scores - thresholds) / (1 - thresholds), (thresholds - scores) / thresholds
-        margin = np.where(given, above, below).min(axis=1)
-        chosen: dict[str, list[str | None]] = {}
-        for facet in self.taxonomy.facets:
-            if facet.kind == "single_label":
-                decided = damaged if facet.conditional else np.ones_like(damaged)
-                top, gap, names = _choose(facet, columns[facet.name], decided)
-                confidence = np.where(decided, np.minimum(confidence, top), confidence)
-                margin = np.where(decided, np.minimum(margin, gap), margin)
-                chosen[facet.name] = names
-
-        limits = self.taxonomy.review
-        review = (confidence < limits.minimum_confidence) | (margin < limits.minimum_margin)
-        return Predictions(
-            score_keys=self.score_keys,
-            scores=self._with_none(columns),
-            labels=_labels(label_facet, scores, given),
-            severity=chosen.get("severity", [None] * rows),
-            part=chosen.get("part", [None] * rows),
-            confidence=confidence.astype(np.float32, copy=False),
-            margin=margin.astype(np.float32, copy=False),
-            decision=["review" if flag else "accepted" for flag in review.tolist()],
-        )
-
-    def _with_none(self, columns: dict[str, Floats]) -> Floats:
-        """All scores side by side in the order of score_keys, the none class among them."""
-        parts: list[Floats] = []
-        for facet in self.taxonomy.facets:
-            scores = columns[facet.name]
-            if facet.none_class is not None:
-                position = [entry.name for entry in facet.classes].index(facet.none_class)
-                scores = np.insert(scores, position, 1 - scores.max(axis=1), axis=1)
-            parts.append(scores)
-        return np.ascontiguousarray(np.concatenate(parts, axis=1), dtype=np.float32)
+        return decide(self.taxonomy, probabilities(self.taxonomy, logits))
 
 
 def build_head(
@@ -219,39 +126,3 @@ def _unit(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
         raise ModelError("The prompts of an ensemble average to zero; use other prompts or another model.")
     unit: NDArray[np.float64] = vectors / norms
     return unit
-
-
-def _sigmoid(logits: Floats) -> Floats:
-    # The hyperbolic tangent saturates, where exp would overflow.
-    half = np.float32(0.5)
-    probabilities: Floats = half * (1 + np.tanh(half * logits))
-    return probabilities
-
-
-def _softmax(logits: Floats) -> Floats:
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    probabilities: Floats = powers / powers.sum(axis=1, keepdims=True)
-    return probabilities
-
-
-def _choose(facet: Facet, scores: Floats, decided: Flags) -> tuple[Floats, Floats, list[str | None]]:
-    """Top score, its lead over the second, and the class's name or None, per row."""
-    best = scores.argmax(axis=1)
-    ordered = np.partition(scores, -2, axis=1)
-    top, second = ordered[:, -1], ordered[:, -2]
-    names = [entry.name for entry in facet.classes]
-    rows = zip(best.tolist(), decided.tolist(), strict=True)
-    chosen = [names[column] if flag else None for column, flag in rows]
-    return top, top - second, chosen
-
-
-def _labels(facet: Facet, scores: Floats, given: Flags) -> list[list[str]]:
-    """Names of the given classes per row, highest score first; the none class where there is none."""
-    names = [entry.name for entry in facet.scored_classes]
-    nothing = [facet.none_class] if facet.none_class is not None else []
-    ranked = np.argsort(-np.where(given, scores, -1), axis=1, kind="stable").tolist()
-    counts = given.sum(axis=1).tolist()
-    return [
-        [names[column] for column in order[:count]] if count else list(nothing)
-        for order, count in zip(ranked, counts, strict=True)
-    ]

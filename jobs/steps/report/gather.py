@@ -145,7 +145,7 @@ def gather_content(context: JobContext, snapshot: Snapshot, overview: Overview) 
 
 def _thresholds(context: JobContext, keys: Keys) -> dict[str, float]:
     """The label thresholds of the settings' taxonomy; none where it is not the one that is reported on."""
-    from udfs.heads.taxonomy import load_taxonomy
+    from udfs.heads.taxonomy_file import load_taxonomy
 
     try:
         taxonomy = load_taxonomy(context.settings.classify.taxonomy)

@@ -9,10 +9,10 @@ from typing import Any
 
 from jobs.steps.report.content import SECTIONS, Content, MapPoint, PhotoCard
 from jobs.steps.report.figures import TILE, class_styles, photo_sheet
+from udfs.heads.severity import SEVERITIES
 
 MAP_WIDTH = 960
 MAP_HEIGHT = 640
-SEVERITIES = ("minor", "moderate", "severe")
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,12 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from jobs.retrieval.question import Query, SearchReport, SearchResult
+from udfs.heads.severity import SEVERITIES
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-SEVERITY_COLOURS = {"minor": "green", "moderate": "yellow", "severe": "red"}
+SEVERITY_COLOURS = dict(zip(SEVERITIES, ("green", "yellow", "red"), strict=True))
 
 
 def render_table(result: SearchResult | SearchReport, console: "Console") -> None:

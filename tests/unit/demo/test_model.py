@@ -3,7 +3,7 @@
 import pytest
 
 from demo.training.evaluate import MODEL, load, measure, photo_files, unseen_scenes
-from udfs.heads.taxonomy import load_taxonomy
+from udfs.heads.taxonomy_file import load_taxonomy
 
 LARGEST = 6 * 1024 * 1024
 

@@ -1,5 +1,8 @@
 """Arrow batches in, predictions out: one row for each row, without a copy of the vectors."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -29,9 +32,18 @@ def test_every_row_comes_out_with_its_prediction():
     assert [row["labels"] for row in rows] == [["dent"], ["none"], ["none"], ["none"], ["dent"]]
     assert [row["photo_id"] for row in rows] == ["photo 0", "photo 1", "photo 0", "photo 1", "photo 2"]
     expected = HEAD.predict(DENTED[None])
-    assert dict(rows[4]["scores"]) == pytest.approx(dict(zip(HEAD.score_keys, expected.scores[0], strict=True)))
+    assert dict(rows[4]["scores"]) == pytest.approx(dict(zip(expected.score_keys, expected.scores[0], strict=True)))
     assert (rows[0]["severity"], rows[0]["part"], rows[0]["decision"]) == ("severe", "rear", "accepted")
     assert rows[1]["severity"] is None
+    assert rows[0]["closest"] == expected.closest[0]._asdict()
+
+
+def test_a_head_without_scores_to_measure_by_gives_nulls_for_them():
+    bare = replace(HEAD.predict(DENTED[None]), confidence=None, margin=None, closest=None)
+    (batch,) = classify_batches(SimpleNamespace(predict=lambda _: bare))(iter([batch_of(DENTED)]))
+    row = batch.to_pylist()[0]
+    assert (row["confidence"], row["margin"], row["closest"]) == (None, None, None)
+    assert row["decision"] == "accepted"
 
 
 @pytest.mark.parametrize(
@@ -39,7 +51,7 @@ def test_every_row_comes_out_with_its_prediction():
 )
 def test_vectors_are_read_in_place_also_from_a_slice(kind):
     column = batch_of(INTACT, DENTED, INTACT, kind=kind).column("vector")
-    read = vectors_of(column.slice(1, 1), DIMENSION)
+    read = vectors_of(column.slice(1, 1))
     np.testing.assert_array_equal(read, DENTED[None])
     assert not read.flags.owndata
     buffer = column.flatten().buffers()[1]
@@ -50,13 +62,13 @@ def test_vectors_are_read_in_place_also_from_a_slice(kind):
     ("column", "words"),
     [
         (pa.array([[1.0] * DIMENSION, None], pa.list_(pa.float32())), "1 of 2 vectors are null"),
-        (pa.array([[1.0] * 3], pa.list_(pa.float32())), r"length 12, the column holds \[3\]"),
+        (pa.array([[1.0] * 3, [1.0]], pa.list_(pa.float32())), r"vectors of lengths \[1, 3\]"),
         (pa.array([[None] * DIMENSION], pa.list_(pa.float32())), "null values"),
     ],
 )
 def test_a_column_that_cannot_be_read_is_refused_in_words(column, words):
     with pytest.raises(ModelError, match=words):
-        vectors_of(column, DIMENSION)
+        vectors_of(column)
 
 
 def test_the_pandas_form_gives_nulls_for_a_null_vector():

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from udfs.heads.taxonomy import parse_taxonomy
+from udfs.heads.taxonomy_file import parse_taxonomy
 from udfs.heads.zero_shot import build_head
 
 TAXONOMY = """

@@ -4,7 +4,9 @@ import pytest
 
 from tests.unit.heads.concepts import TAXONOMY, small_taxonomy
 from udfs.errors import TaxonomyError
-from udfs.heads.taxonomy import SEVERITIES, load_taxonomy, shipped_taxonomies, taxonomy_key
+from udfs.heads.severity import SEVERITIES
+from udfs.heads.taxonomy import taxonomy_key
+from udfs.heads.taxonomy_file import load_taxonomy, shipped_taxonomies
 
 
 def test_every_shipped_taxonomy_loads_with_severities_and_a_part():

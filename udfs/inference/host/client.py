@@ -8,8 +8,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
@@ -18,6 +17,7 @@ import pyarrow as pa
 
 import udfs.errors
 from udfs.errors import ClaimlensError, EnvironmentMissingError
+from udfs.inference.host.connection import PeerGoneError, streams
 from udfs.inference.host.placement import device_for, host_directory, parent_process, remove_abandoned_directories
 from udfs.inference.host.wire import GREETING, SCHEMAS, Answer, Request
 from udfs.models import ModelReference
@@ -76,43 +76,26 @@ def run_task(
     request = Request(replace(reference, device=device), model_key, column, batch_size)
     directory = host_directory(device)
     connection = _connected(directory, device, cores, idle_seconds)
-    rows = _Rows(chain([first], batches), SCHEMAS[column])
+    schema = SCHEMAS[column]
+    rows = (batch.select(schema.names).cast(schema) for batch in chain([first], batches))
     try:
-        with _streams(connection) as (reading, writing):
+        with streams(connection) as (reading, writing):
             request.send(writing)
             answer = Answer.receive(reading)
             _raise_if_failed(answer)
-            yield from _exchanged(rows, answer.window, reading, writing)
+            yield from _exchanged(rows, schema, answer.window, reading, writing)
             _raise_if_failed(Answer.receive(reading))
-    except (OSError, pa.ArrowException) as error:
-        if rows.failed:
-            raise
+    except PeerGoneError as error:
         raise ConnectionError(
             f"the process that holds the model on {socket.gethostname()} ended while it was at work "
             f"({_last_words(directory)}); the task is to be tried again, which starts a new one."
         ) from error
 
 
-@dataclass
-class _Rows:
-    """The task's batches as the host takes them; `failed` tells whether it was they that broke off."""
-
-    batches: Iterator[pa.RecordBatch]
-    schema: pa.Schema
-    failed: bool = False
-
-    def __iter__(self) -> Iterator[pa.RecordBatch]:
-        try:
-            for batch in self.batches:
-                yield batch.select(self.schema.names).cast(self.schema)
-        except Exception:
-            self.failed = True
-            raise
-
-
-def _exchanged(batches: _Rows, window: int, reading: BinaryIO, writing: BinaryIO) -> Iterator[pa.RecordBatch]:
+def _exchanged(
+    batches: Iterator[pa.RecordBatch], schema: pa.Schema, window: int, reading: BinaryIO, writing: BinaryIO
+) -> Iterator[pa.RecordBatch]:
     """Send batches and receive results, so that the host has always a window of rows and never much more."""
-    schema = batches.schema
     sent: deque[tuple[int, int]] = deque()
     rows = held = 0
     receiving: pa.RecordBatchReader | None = None
@@ -144,7 +127,7 @@ def _sent(sending: pa.ipc.RecordBatchStreamWriter, batch: pa.RecordBatch | None,
         else:
             sending.write_batch(batch)
         writing.flush()
-    except (BrokenPipeError, ConnectionResetError):
+    except PeerGoneError:
         return False
     return True
 
@@ -160,17 +143,6 @@ def _returned(sent: deque[tuple[int, int]], rows: int) -> int:
         rows -= waiting
         freed += size
     return freed
-
-
-@contextmanager
-def _streams(connection: socket.socket) -> Iterator[tuple[BinaryIO, BinaryIO]]:
-    with connection, connection.makefile("rb") as reading:
-        writing = connection.makefile("wb")
-        try:
-            yield reading, writing
-        finally:
-            with suppress(OSError):  # what a host that is gone was still to get
-                writing.close()
 
 
 def _raise_if_failed(answer: Answer) -> None:

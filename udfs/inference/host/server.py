@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import pyarrow as pa
 
-from udfs.errors import ClaimlensError, ModelError
+from udfs.errors import ClaimlensError, ModelError, first_line
+from udfs.inference.host.connection import PeerGoneError, streams
 from udfs.inference.host.wire import GREETING, Answer, Request
 
 if TYPE_CHECKING:
@@ -81,10 +82,11 @@ class Host:
 
     def _task(self, connection: socket.socket) -> None:
         try:
-            with connection, connection.makefile("rb") as reading, connection.makefile("wb") as writing:
-                connection.sendall(GREETING)
+            with streams(connection) as (reading, writing):
+                writing.write(GREETING)
+                writing.flush()
                 self._answer(reading, writing)
-        except (OSError, pa.ArrowException):
+        except PeerGoneError:
             pass  # the task is gone: Spark killed it, or a speculative twin was faster
         except Exception:
             traceback.print_exc()
@@ -107,14 +109,15 @@ class Host:
                 self._stream(engine, request.column, reading, writing)
         except ClaimlensError as error:
             Answer(type(error).__name__, str(error)).send(writing)
-        except (OSError, pa.ArrowException):
+        except PeerGoneError:
             raise
         except Exception as error:
             traceback.print_exc()
-            Answer(
-                "ModelError", f"model {request.reference.name} on {self._name}: {type(error).__name__}: {error}"
-            ).send(writing)
-            self._end_if_lost(error)
+            try:
+                said = f"{type(error).__name__}: {first_line(error)}"
+                Answer("ModelError", f"model {request.reference.name} on {self._name}: {said}").send(writing)
+            finally:
+                self._end_if_lost(error)
 
     def _stream(self, engine: "Engine", column: str, reading: BinaryIO, writing: BinaryIO) -> None:
         """Rows in and vectors out at the same time; a thread of its own reads ahead."""

@@ -3,6 +3,7 @@
 The model's name says what it does: `good`, or `FAULT-N`, which comes to its fault at the N-th forward pass.
 """
 
+import errno
 import itertools
 import sys
 
@@ -32,6 +33,12 @@ class StubEncoder:
         self._number = int(number or 0)
         if self._fault == "unloadable":
             raise torch.OutOfMemoryError("CUDA out of memory.")
+        if self._fault == "unreadable":
+            raise PermissionError(errno.EACCES, "Permission denied", "/models/stub/model.safetensors")
+        if self._fault == "full":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        if self._fault == "unreachable":
+            raise ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
 
     def features(self, batch) -> torch.Tensor:
         if next(self._calls) == self._number:

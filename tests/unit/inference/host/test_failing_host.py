@@ -88,6 +88,21 @@ def test_a_model_that_does_not_fit_into_memory_is_an_error_of_one_line(stub):
     assert stub.poll() is None
 
 
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("unreadable", r"PermissionError: .*Permission denied: '/models/stub/model\.safetensors'"),
+        ("full", "OSError: .*No space left on device"),
+        ("unreachable", "ConnectionRefusedError: .*Connection refused"),
+    ],
+)
+def test_an_error_of_the_system_is_told_as_what_it_is_and_not_as_a_host_that_is_gone(stub, fault, said):
+    with pytest.raises(ModelError, match=f"model {fault} on .*{said}") as told:
+        embedded(fault, many(1))
+    assert "\n" not in str(told.value)
+    assert stub.poll() is None
+
+
 def test_a_host_that_does_not_start_is_told_in_one_line(monkeypatch):
     monkeypatch.setattr(client.sys, "executable", shutil.which("false"))
     with (

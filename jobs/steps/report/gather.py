@@ -25,8 +25,8 @@ from jobs.steps.report.gather_photos import (
     gather_review,
     small_photos,
 )
-from jobs.steps.report.wording import explain
 from udfs.errors import TaxonomyError
+from udfs.outcome import explain
 
 if TYPE_CHECKING:
     from pyspark.sql import Row

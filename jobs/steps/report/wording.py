@@ -1,58 +1,8 @@
-"""The report's plain words: what an error code means, and why a photo needs a person."""
+"""The report's plain words: classes, scores, and why a photo needs a person."""
 
 from collections.abc import Collection, Mapping, Sequence
 
 from jobs.steps.report.content import Score
-from udfs.outcome import ErrorCode
-
-EXPLANATIONS: Mapping[str, tuple[str, str]] = {
-    ErrorCode.EMPTY: (
-        "The file holds no bytes at all.",
-        "The upload was interrupted: ask for the photo again.",
-    ),
-    ErrorCode.NOT_AN_IMAGE: (
-        "The contents are not a picture, whatever the file's name says.",
-        "Often a document or a web page saved under a photo's name: file it elsewhere.",
-    ),
-    ErrorCode.UNSUPPORTED_FORMAT: (
-        "A picture, but of a format that cannot be decoded here.",
-        "Convert it to JPEG or PNG, or install the plug-in for its format, and ingest again.",
-    ),
-    ErrorCode.TRUNCATED: (
-        "The file ends before the picture does.",
-        "The upload was cut off: ask for the photo again.",
-    ),
-    ErrorCode.CORRUPT: (
-        "The format is known, but the contents do not decode.",
-        "The file was damaged in storage or transfer: fetch it again from its source.",
-    ),
-    ErrorCode.TOO_MANY_BYTES: (
-        "The file is larger than the settings allow.",
-        "Raise ingest.maximum_bytes if such files are expected.",
-    ),
-    ErrorCode.TOO_MANY_PIXELS: (
-        "Decoding the picture would take more pixels than the settings allow.",
-        "Raise ingest.maximum_pixels if such pictures are expected; otherwise suspect a decompression bomb.",
-    ),
-    ErrorCode.UNREADABLE: (
-        "The file was listed, but its bytes could not be read.",
-        "Check that it still exists and that the job may read it, and ingest again.",
-    ),
-    ErrorCode.OUT_OF_MEMORY: (
-        "The photo did not fit into the device's memory, even alone.",
-        "Free the device's memory or use a larger device, and embed again.",
-    ),
-    ErrorCode.MODEL_FAILED: (
-        "The model gave no usable vector for this input.",
-        "Look at the photo; if it is sound, report it with the model's name.",
-    ),
-}
-"""Code -> what happened, and what to do about it."""
-
-
-def explain(code: str) -> tuple[str, str]:
-    """What a code means and how to mend it; a code of a newer version is named as such."""
-    return EXPLANATIONS.get(code, (f"Code {code} is not known to this version of claimlens.", "See error_detail."))
 
 
 def class_name(key: str) -> str:

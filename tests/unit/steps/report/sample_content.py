@@ -25,8 +25,8 @@ from jobs.steps.report.content import (
 )
 from jobs.steps.report.figures import TILE
 from jobs.steps.report.gather_photos import THUMBNAIL_BYTES, THUMBNAIL_SIDE
-from jobs.steps.report.wording import explain
 from udfs.images.thumbnail import thumbnail, tile
+from udfs.outcome import explain
 
 NOW = datetime(2026, 3, 14, 2, 31, tzinfo=UTC)
 CLASSES = ("scratch", "dent", "crack", "glass shatter", "lamp broken", "tire flat", "none")

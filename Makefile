@@ -37,7 +37,8 @@ check: setup ## Lint, formatting, types, and the arrows between packages
 bench: setup ## Measure against other engines, in an environment of its own; two and a half hours. More: ARGUMENTS=--help
 	@tests/benchmarks/set_up.sh
 	@$(WITH_JAVA) $(BENCH_VENV)/bin/python -m tests.benchmarks --memory --residency \
-		--output tests/benchmarks/results --update README.md $(ARGUMENTS)
+		--output tests/benchmarks/results \
+		--update tests/benchmarks/README.md --ratios README.md $(ARGUMENTS)
 
 archive: setup ## Build dist/claimlens.zip, which spark-submit --py-files takes
 	@$(BIN)/python -m hatchling build -t wheel -d dist >/dev/null

@@ -11,10 +11,21 @@ from hypothesis import settings as hypothesis_settings
 from jobs.settings.load import load_settings
 from jobs.settings.sections import Settings, SparkSettings, TableSettings
 
-ROOT = Path(__file__).resolve().parent.parent
+TESTS = Path(__file__).resolve().parent
+ROOT = TESTS.parent
+SHARED_PROCESSES = ("spark", "end_to_end")
+"""Folders whose tests share a session, or a finished flow."""
 # How long an example takes depends on how busy the machine is, and says nothing about the code.
 hypothesis_settings.register_profile("claimlens", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("claimlens")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With two workers (`-n 2 --dist loadgroup`): a folder that shares its processes goes to one of them as a whole,
+    and the other files, each as a whole, to whichever is free."""
+    for item in items:
+        folder = item.path.relative_to(TESTS).parts[0]
+        item.add_marker(pytest.mark.xdist_group(folder if folder in SHARED_PROCESSES else str(item.path)))
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from typing import Any
 from tests.benchmarks.contract import TRACKS
 from tests.benchmarks.engines import ENGINES
 from tests.benchmarks.models import ENCODERS
+from tests.benchmarks.ratios import ratio_table
 from tests.benchmarks.results import markdown, put_between_markers
 from tests.benchmarks.run import PARTS, Options, run, run_again, write_results
 from tests.benchmarks.work_sets import SETS
@@ -32,7 +33,9 @@ def main() -> int:
     write_results(results, arguments.output)
     if arguments.update:
         picture = os.path.relpath(arguments.output / "results.png", arguments.update.parent)
-        put_between_markers(arguments.update, markdown(results, picture))
+        put_between_markers(arguments.update, "bench", markdown(results, picture))
+    if arguments.ratios:
+        put_between_markers(arguments.ratios, "ratios", ratio_table(results))
     for check in results["checks"]:
         sys.stdout.write(check["text"] + "\n")
     sys.stdout.write(f"{arguments.output}/results.md, results.json, results.png\n")
@@ -54,7 +57,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--no-profile", action="store_true", help="leave out overhead, stages and drift of ours")
     parser.add_argument("--directory", type=Path, default=Path(".claimlens/bench"), help="photos, models and cells")
     parser.add_argument("--output", type=Path, default=Path(".claimlens/bench/results"))
-    parser.add_argument("--update", type=Path, metavar="README.md", help="put the table between its markers")
+    parser.add_argument("--update", type=Path, metavar="PAGE.md", help="put all tables between its markers")
+    parser.add_argument("--ratios", type=Path, metavar="README.md", help="put the table of ratios between its markers")
     parser.add_argument("--resume", action="store_true", help="take the cells that a run before has finished")
     parser.add_argument("--again", nargs="+", choices=PARTS, default=(), help="measure these only, keep the rest")
     parser.add_argument("--redraw", action="store_true", help="only write table and picture of the results again")

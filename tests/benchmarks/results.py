@@ -1,4 +1,4 @@
-"""From measured passes to figures, and from figures to the table in the README. Plain values in, plain values out."""
+"""From measured passes to figures, and from figures to the tables of the page. Plain values in, plain values out."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,6 @@ from tests.benchmarks.contract import TRACKS
 from tests.benchmarks.drift import LABELS
 from tests.benchmarks.overhead import OURS, share_over
 
-BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 STAGES = ("read", "transport", "decode", "resize", "copy", "forward", "rest", "write")
 
 
@@ -105,7 +104,7 @@ def cells(rows: Sequence[Row]) -> list[tuple[str, str]]:
 
 
 def markdown(results: Mapping[str, Any], plot: str | None = None) -> str:
-    """Everything that the README shows of a run."""
+    """Everything that the page shows of a run."""
     rows = [Row(**row) for row in results["rows"]]
     parts = [_preamble(results)]
     if plot:
@@ -283,15 +282,16 @@ def _checks(results: Mapping[str, Any]) -> str:
     return "\n".join(f"- {check['text']}" for check in results.get("checks", []))
 
 
-def put_between_markers(path: Path, text: str) -> None:
-    """Replace what stands between the markers of a Markdown file.
+def put_between_markers(path: Path, name: str, text: str) -> None:
+    """Replace what stands between <!-- name:begin --> and <!-- name:end --> in a Markdown file.
 
     Raises:
-        ValueError: the file has no markers, or not in this order.
+        ValueError: the file has no such markers, or not in this order.
     """
+    first, last = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
     content = path.read_text(encoding="utf-8")
-    before, begin, rest = content.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    before, begin, rest = content.partition(first)
+    _, end, after = rest.partition(last)
     if not begin or not end:
-        raise ValueError(f"{path} has no {BEGIN} and {END} to put the table between")
-    path.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
+        raise ValueError(f"{path} has no {first} and {last} to put the table between")
+    path.write_text(f"{before}{first}\n{text}\n{last}{after}", encoding="utf-8")

@@ -27,7 +27,7 @@ def photo_rows(spark, ids, status="ok", code=None):
     return frame
 
 
-def test_every_table_is_created_with_comments_change_feed_and_checks(lakehouse):
+def test_every_table_is_created_with_comments_change_feed_and_checks(tables_created, lakehouse):
     lakehouse.ensure(*CONTRACTS)
     for name, contract in CONTRACTS.items():
         detail = lakehouse.spark.sql(f"DESCRIBE DETAIL {lakehouse.name(name)}").first()

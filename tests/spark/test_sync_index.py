@@ -189,7 +189,7 @@ def test_a_tampered_index_is_found_and_rebuilt_at_the_start_or_by_the_next_run(t
     assert repaired["checksum"] != first["checksum"]
 
 
-def test_a_table_that_was_made_anew_rebuilds_the_index(tables):
+def test_a_table_that_was_made_anew_rebuilds_the_index(tables_created, tables):
     synced(tables)
     shutil.rmtree(tables.lakehouse.path("claims"))
     fresh = Tables(JobContext.create(tables.context.settings))

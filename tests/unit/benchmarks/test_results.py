@@ -5,7 +5,7 @@ import pytest
 from tests.benchmarks.figures import checks
 from tests.benchmarks.measure import below, interpolated, lost_seconds, parsed_stat
 from tests.benchmarks.memory import growth
-from tests.benchmarks.results import BEGIN, END, Rates, Row, markdown, put_between_markers, row_of
+from tests.benchmarks.results import Rates, Row, markdown, put_between_markers, row_of
 from tests.benchmarks.stage_profile import stages_of
 from tests.benchmarks.work_sets import odd_photos
 
@@ -147,9 +147,10 @@ def test_one_photo_in_a_hundred_is_odd_and_both_kinds_occur():
 
 def test_the_table_goes_between_its_markers(tmp_path):
     page = tmp_path / "README.md"
-    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
-    put_between_markers(page, "new")
-    assert page.read_text() == f"before\n{BEGIN}\nnew\n{END}\nafter\n"
+    begin, end = "<!-- bench:begin -->", "<!-- bench:end -->"
+    page.write_text(f"before\n{begin}\nold\n{end}\nafter\n")
+    put_between_markers(page, "bench", "new")
+    assert page.read_text() == f"before\n{begin}\nnew\n{end}\nafter\n"
     page.write_text("no markers")
     with pytest.raises(ValueError, match="bench:begin"):
-        put_between_markers(page, "new")
+        put_between_markers(page, "bench", "new")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from jobs.job.context import JobContext
 from jobs.job.head import CurrentHead, predictions
 from jobs.job.report import Counts, Report
+from jobs.job.spec import Job
 from jobs.lakehouse.contracts import CLAIM_ASSESSMENTS, DAMAGE_PREDICTIONS
 from jobs.lakehouse.writes import delete_keys, stage, upsert
 from udfs.assessment import (
@@ -196,3 +197,6 @@ def _figures(frame: "DataFrame") -> dict[str, Any]:
             row["reported_severity"]: row["count"] for row in words.limit(MISMATCHES_LISTED).collect()
         },
     }
+
+
+JOB = Job("assess", "Compare what photos show with what was reported.", run)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from jobs.job.context import JobContext
 from jobs.job.head import CurrentHead, head_for, predictions, predictions_frame
 from jobs.job.report import Counts, Report
+from jobs.job.spec import Job
 from jobs.lakehouse.contracts import DAMAGE_PREDICTIONS, EMBEDDINGS
 from jobs.lakehouse.writes import append_once, stage
 from udfs.outcome import Status
@@ -110,3 +111,6 @@ def _classify(context: JobContext, pending: "DataFrame", waiting: int) -> int:
             context.progress.advance(staged.rows)
     context.progress.finish()
     return written
+
+
+JOB = Job("classify", "Name the damage in each photo from its vector.", run)

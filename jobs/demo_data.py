@@ -5,6 +5,7 @@ from pathlib import Path
 
 from jobs.job.context import JobContext
 from jobs.job.report import Counts, Report
+from jobs.job.spec import Job
 from udfs.errors import EnvironmentMissingError, InputError
 
 
@@ -32,3 +33,6 @@ def is_wanted(context: JobContext) -> bool:
     """Whether the settings ask for a demo that has not been rendered yet."""
     root = context.settings.demo.root
     return root is not None and not (Path(root) / "claims.json").is_file()
+
+
+JOB = Job("demo-data", "Render the demo's claims and photos only.", run, place="demo")

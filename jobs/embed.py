@@ -9,6 +9,7 @@ from jobs.job.context import JobContext
 from jobs.job.head import head_for, predictions_frame
 from jobs.job.pending import Pending, pending_entities
 from jobs.job.report import Counts, Report
+from jobs.job.spec import Job
 from jobs.lakehouse.contracts import DAMAGE_PREDICTIONS, EMBEDDINGS
 from jobs.lakehouse.places import remove_abandoned
 from jobs.lakehouse.waves import plan_waves
@@ -191,3 +192,6 @@ class _Progress:
         self.counts += Counts(rows, written, rows - written - failed, failed, by_code)
         self.embedded[entity] = self.embedded.get(entity, 0) + written
         self.context.progress.advance(rows, failed)
+
+
+JOB = Job("embed", "Turn photos and narratives into vectors.", run)

@@ -8,6 +8,7 @@ from jobs.job.context import JobContext
 from jobs.job.durations import Measured, Pace, Portions, plan, recommended
 from jobs.job.pending import pending_entities
 from jobs.job.report import Counts, Report
+from jobs.job.spec import Job
 from jobs.steps.estimate.commit import commit_seconds
 from jobs.steps.estimate.sample import Sample, draw_sample, task_slots
 
@@ -98,3 +99,6 @@ def _described(sample: Sample) -> dict[str, Any]:
         "cold_start_seconds": round(sample.cold_start_seconds, 3),
         "rounds": [asdict(done) for done in sample.rounds],
     }
+
+
+JOB = Job("estimate", "Say how long embed will take and what it will cost, from a timed sample.", run)

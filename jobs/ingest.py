@@ -4,6 +4,7 @@ from typing import Any
 
 from jobs.job.context import JobContext
 from jobs.job.report import Counts, Report
+from jobs.job.spec import Job
 from jobs.lakehouse.places import remove_abandoned
 from jobs.steps.ingest.claims import ingest_claims
 from jobs.steps.ingest.discovery import discover, listing
@@ -66,3 +67,6 @@ def _dry_run(context: JobContext) -> Report:
         details["claims"] = ingest_claims(context)
     counts = Counts(rows_in=known + waiting, skipped=known)
     return Report("ingest", context.run_id, "dry_run", counts, details=details)
+
+
+JOB = Job("ingest", "Read new and changed photos and claim records.", run)

@@ -6,9 +6,8 @@ from typing import Any
 
 from jobs.job.context import JobContext
 from jobs.job.report import Counts, Report
+from jobs.job.spec import Job
 from udfs.errors import InputError, SettingsError
-
-JOB = "report"
 
 
 def run(context: JobContext) -> Report:
@@ -58,7 +57,7 @@ def run(context: JobContext) -> Report:
         }
         counts, status = Counts(rows_in=1, written=1), "done"
     return Report(
-        JOB,
+        "report",
         context.run_id,
         status,
         counts,
@@ -87,3 +86,6 @@ def _write(output: Path, page: str) -> None:
             f"The report cannot be written to {output}: {error.strerror or error}. "
             "Set report.output to a path that can be written."
         ) from None
+
+
+JOB = Job("report", "Write the HTML report of everything so far.", run)

@@ -21,6 +21,7 @@ from jobs.index.rows import (
 )
 from jobs.job.context import JobContext
 from jobs.job.report import Counts, Report
+from jobs.job.spec import Job
 from jobs.lakehouse.contracts import INDEX_STATE
 from jobs.lakehouse.writes import Wave, stage, upsert
 from udfs.errors import IndexMismatchError, first_line
@@ -292,3 +293,6 @@ def _dry_run(context: JobContext, pinned: Pinned, location: str, details: dict[s
         waiting = expected(vector_rows(pinned, full=False)).rows + expected(claim_rows(pinned)).rows
     report = Report("sync-index", context.run_id, "dry_run", Counts(rows_in=waiting), versions_in=pinned.versions)
     return dataclasses.replace(report, details={**details, "mode": mode})
+
+
+JOB = Job("sync-index", "Bring the vector index in step with the tables.", run)

@@ -2,14 +2,17 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from jobs.console.failure import tell_failure
+from jobs.console.streams import print_json, standard_output_kept
 from jobs.job.context import JobContext
+from jobs.settings.load import load_settings
 from jobs.settings.sections import Settings
 from udfs.errors import ClaimlensError, first_line
 
@@ -33,6 +36,24 @@ class Check:
     def as_dict(self) -> dict[str, str]:
         """The check as JSON values."""
         return asdict(self)
+
+
+def run_doctor(config: str | None, overrides: Sequence[str] = (), *, json_output: bool, debug: bool) -> int:
+    """The command: look at everything, print what was found, and return 0 where nothing is to be mended, else 1."""
+    try:
+        with standard_output_kept():
+            checks = examine(load_settings(config, overrides))
+    except Exception as error:
+        return tell_failure("doctor", error, 0.0, json_output=json_output, debug=debug)
+    sound = not any(check.state in STATES_TO_MEND for check in checks)
+    if json_output:
+        status = "done" if sound else "failed"
+        print_json({"job": "doctor", "status": status, "checks": [check.as_dict() for check in checks]})
+    else:
+        from rich.console import Console
+
+        print_checks(checks, Console())
+    return 0 if sound else 1
 
 
 def examine(settings: Settings) -> list[Check]:

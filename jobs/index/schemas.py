@@ -1,13 +1,14 @@
 """Columns, keys and checksum of the two tables of an index."""
 
 from collections.abc import Iterable
-
-import numpy as np
-import pyarrow as pa
+from typing import TYPE_CHECKING
 
 from jobs.index.protocol import CLAIMS, MODULUS, VECTORS, Fingerprint
 from jobs.lakehouse.contracts import CLAIM_ASSESSMENTS
 from jobs.lakehouse.contracts import CLAIMS as CLAIMS_CONTRACT
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 ROW_HASH = "row_hash"
 KEYS = {VECTORS: ("entity", "entity_id"), CLAIMS: ("claim_id", "photo_id")}
@@ -17,19 +18,11 @@ _NOT_FROM_ASSESSMENT = {"claim_id", "model_key", "head_key", "reported_severity"
 CLAIM_COLUMNS = tuple(column for column in CLAIMS_CONTRACT.columns if column.name not in _NOT_INDEXED)
 ASSESSMENT_COLUMNS = tuple(column for column in CLAIM_ASSESSMENTS.columns if column.name not in _NOT_FROM_ASSESSMENT)
 
-_ARROW = {
-    "STRING": pa.string(),
-    "INT": pa.int32(),
-    "DOUBLE": pa.float64(),
-    "BOOLEAN": pa.bool_(),
-    "DATE": pa.date32(),
-    "TIMESTAMP_NTZ": pa.timestamp("us"),
-    "ARRAY<STRING>": pa.list_(pa.string()),
-}
 
-
-def vectors_schema(dimension: int) -> pa.Schema:
+def vectors_schema(dimension: int) -> "pa.Schema":
     """One row per photo or narrative: its unit vector, a small JPEG, and what the classifier saw."""
+    import pyarrow as pa
+
     return pa.schema(
         [
             _key("entity", 1),
@@ -47,21 +40,34 @@ def vectors_schema(dimension: int) -> pa.Schema:
     )
 
 
-def claims_schema() -> pa.Schema:
+def claims_schema() -> "pa.Schema":
     """One row per claim and photo (photo_id is empty where a claim has none), with claim and assessment columns."""
-    columns = [pa.field(column.name, _ARROW[column.type]) for column in (*CLAIM_COLUMNS, *ASSESSMENT_COLUMNS)]
+    import pyarrow as pa
+
+    arrow = {
+        "STRING": pa.string(),
+        "INT": pa.int32(),
+        "DOUBLE": pa.float64(),
+        "BOOLEAN": pa.bool_(),
+        "DATE": pa.date32(),
+        "TIMESTAMP_NTZ": pa.timestamp("us"),
+        "ARRAY<STRING>": pa.list_(pa.string()),
+    }
+    columns = [pa.field(column.name, arrow[column.type]) for column in (*CLAIM_COLUMNS, *ASSESSMENT_COLUMNS)]
     return pa.schema(
         [_key("claim_id", 1), _key("photo_id", 2), *columns, pa.field(ROW_HASH, pa.int64(), nullable=False)]
     )
 
 
-def schema_of(table: str, dimension: int) -> pa.Schema:
+def schema_of(table: str, dimension: int) -> "pa.Schema":
     """The schema of an index table."""
     return vectors_schema(dimension) if table == VECTORS else claims_schema()
 
 
-def fingerprint_of(hashes: Iterable[pa.Array]) -> Fingerprint:
+def fingerprint_of(hashes: "Iterable[pa.Array]") -> Fingerprint:
     """Rows and sum modulo 2^64 of 64-bit row hashes, in whatever order and portions they come."""
+    import numpy as np
+
     rows, total = 0, 0
     for portion in hashes:
         values = portion.to_numpy(zero_copy_only=False).view(np.uint64)
@@ -70,8 +76,10 @@ def fingerprint_of(hashes: Iterable[pa.Array]) -> Fingerprint:
     return Fingerprint(rows, total % MODULUS)
 
 
-def fitted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+def fitted(batch: "pa.RecordBatch", schema: "pa.Schema") -> "pa.RecordBatch":
     """The batch in the index's types; vectors of another length than the schema's raise ValueError."""
+    import pyarrow as pa
+
     columns = []
     for field in schema:
         column = batch.column(field.name)
@@ -87,9 +95,11 @@ def fitted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def _key(name: str, position: int) -> pa.Field:
+def _key(name: str, position: int) -> "pa.Field":
     # Lance refuses concurrent merges that insert the same key only when it knows the key: declared here, in the
     # schema, so that it is there from the table's first version on.
+    import pyarrow as pa
+
     marks = {
         "lance-schema:unenforced-primary-key": "true",
         "lance-schema:unenforced-primary-key:position": str(position),

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from jobs.job.progress import Progress, SilentProgress
 from jobs.job.report import Counts, Report
 from jobs.job.tracking import NoTracker, Tracker
-from jobs.settings.sections import ModelSettings, Settings
 from udfs.errors import FailureRateError
 
 if TYPE_CHECKING:
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from jobs.job.model import CurrentModel
     from jobs.lakehouse.snapshot import Snapshot
     from jobs.lakehouse.tables import Lakehouse
+    from jobs.settings.sections import ModelSettings, Settings
 
 
 def utc_now() -> datetime:
@@ -47,7 +47,7 @@ class _Shared:
 class JobContext:
     """Everything with an effect that a job may use. `clock` and `run_id` are injected so that tests can fix them."""
 
-    settings: Settings
+    settings: "Settings"
     run_id: str = field(default_factory=new_run_id)
     dry_run: bool = False
     clock: Callable[[], datetime] = utc_now
@@ -58,7 +58,7 @@ class JobContext:
     @classmethod
     def create(
         cls,
-        settings: Settings,
+        settings: "Settings",
         *,
         dry_run: bool = False,
         progress: Progress | None = None,
@@ -128,7 +128,7 @@ class JobContext:
 
         return Snapshot(self.lakehouse, *tables)
 
-    def _model(self, settings: ModelSettings) -> "CurrentModel":
+    def _model(self, settings: "ModelSettings") -> "CurrentModel":
         if settings not in self._shared.models:
             from jobs.job.model import current_model
 

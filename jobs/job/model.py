@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jobs.settings.sections import ModelSettings
-
 if TYPE_CHECKING:
+    from jobs.settings.sections import ModelSettings
     from udfs.models import ModelDescription, ModelReference
 
 
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
 class CurrentModel:
     """A model that a role asks for: its settings, the settled reference that travels, and what it is."""
 
-    settings: ModelSettings
+    settings: "ModelSettings"
     reference: "ModelReference"
     description: "ModelDescription"
 
@@ -38,7 +37,7 @@ class CurrentModel:
         return self.description.has_text
 
 
-def current_model(settings: ModelSettings) -> CurrentModel:
+def current_model(settings: "ModelSettings") -> CurrentModel:
     """Settle and describe a model. A hub token stays in the environment and is no part of the reference.
 
     Raises:

@@ -12,10 +12,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Job:
-    """One command. `run(context, **options)` gives its report; the options beside the shared ones are the keyword
-    parameters of `run`, annotated for typer. `show` prints the report where the usual summary does not suit it."""
+    """One command. `run(context, **options)` gives its report; the options beside the shared ones are the keyword-only
+    parameters of `run`, annotated for typer. `show` prints the report where the usual summary does not suit it.
+    `place` is the one whose settings hold where no --config is given; None: the environment's, else local."""
 
     name: str
     line: str
     run: "Callable[..., Report]"
     show: "Callable[[Report, Console], None] | None" = None
+    place: str | None = None

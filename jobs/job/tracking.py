@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from jobs.job.report import Report
-from jobs.settings.load import public_settings
-from jobs.settings.sections import Settings, TableSettings, TrackingSettings
 from udfs.errors import first_line
+
+if TYPE_CHECKING:
+    from jobs.settings.sections import Settings, TableSettings, TrackingSettings
 
 _SECRET = re.compile(r"(?i)secret|token|password|passwd|credential|account\.key|access.?key|api.?key")
 _USER_IN_ADDRESS = re.compile(r"(?<=://)[^/@\s]+@")
@@ -28,7 +29,7 @@ _BATCH = 100
 class Tracker(Protocol):
     """Where jobs are logged."""
 
-    def run(self, job: str, run_id: str, settings: Settings) -> AbstractContextManager[None]:
+    def run(self, job: str, run_id: str, settings: "Settings") -> AbstractContextManager[None]:
         """Open a run for the job; inside another one it becomes its child."""
         ...
 
@@ -45,7 +46,7 @@ class NoTracker:
     """Logs nothing: tracking.enabled is false, or a dry run."""
 
     @contextmanager
-    def run(self, job: str, run_id: str, settings: Settings) -> Iterator[None]:
+    def run(self, job: str, run_id: str, settings: "Settings") -> Iterator[None]:
         """Do nothing around the job."""
         del job, run_id, settings
         yield
@@ -61,7 +62,7 @@ class NoTracker:
 class _OpenRun:
     job: str
     job_run_id: str
-    settings: Settings
+    settings: "Settings"
     run_id: str | None = None
     outcome: str = "FINISHED"
 
@@ -80,7 +81,7 @@ class MlflowTracker:
         self._broken = False
 
     @contextmanager
-    def run(self, job: str, run_id: str, settings: Settings) -> Iterator[None]:
+    def run(self, job: str, run_id: str, settings: "Settings") -> Iterator[None]:
         """Open a run for the job; inside another one it becomes its child."""
         opened = _OpenRun(job, run_id, settings)
         parent = self._open[-1].run_id if self._open else None
@@ -173,7 +174,7 @@ class MlflowTracker:
                 run_id, metrics=every_metric[part], params=every_parameter[part], tags=every_tag[part]
             )
 
-    def _log_inputs(self, run_id: str, versions: Mapping[str, int], tables: TableSettings) -> None:
+    def _log_inputs(self, run_id: str, versions: Mapping[str, int], tables: "TableSettings") -> None:
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
         inputs = [
@@ -192,26 +193,28 @@ class MlflowTracker:
             self._client.log_inputs(run_id, datasets=inputs)
 
 
-def choose_tracker(settings: Settings, job: str, *, dry_run: bool = False) -> Tracker:
+def choose_tracker(settings: "Settings", job: str, *, dry_run: bool = False) -> Tracker:
     """MLflow, unless the settings or a dry run say that nothing is to be kept; for a search only where they ask."""
     kept = settings.tracking.enabled and (job != "search" or settings.tracking.searches)
     return MlflowTracker() if kept and not dry_run else NoTracker()
 
 
-def tracking_address(tracking: TrackingSettings) -> str:
+def tracking_address(tracking: "TrackingSettings") -> str:
     """Address of the store: tracking.uri, else a SQLite file under tracking.root."""
     return tracking.uri or f"sqlite:///{Path(tracking.root).expanduser().resolve() / 'mlflow.db'}"
 
 
-def table_address(tables: TableSettings, table: str) -> str:
+def table_address(tables: "TableSettings", table: str) -> str:
     """Where a table is: catalog.schema.table, or its directory."""
     if tables.catalog:
         return f"{tables.catalog}.{tables.schema_name}.{table}"
     return f"{tables.root.rstrip('/')}/{table}"
 
 
-def settings_parameters(settings: Settings) -> dict[str, str]:
+def settings_parameters(settings: "Settings") -> dict[str, str]:
     """The settings as dotted keys and text, with every secret masked."""
+    from jobs.settings.load import public_settings
+
     return dict(_flat_parameters(public_settings(settings), ()))
 
 
@@ -253,7 +256,7 @@ def git_commit(folder: Path | None = None) -> str | None:
     return answer.stdout.strip() or None if answer.returncode == 0 else None
 
 
-def _connect(tracking: TrackingSettings) -> tuple[Any, str]:
+def _connect(tracking: "TrackingSettings") -> tuple[Any, str]:
     # An unreachable server must not hold a job up for minutes, and nothing is reported to MLflow's makers.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

@@ -3,8 +3,10 @@
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pyarrow import fs
+if TYPE_CHECKING:
+    from pyarrow import fs
 
 
 def located(path: str) -> str:
@@ -14,6 +16,8 @@ def located(path: str) -> str:
 
 def remove_directory(path: str) -> None:
     """Delete a directory on any file system that pyarrow knows; one that is not there is fine."""
+    from pyarrow import fs
+
     system, inner = fs.FileSystem.from_uri(path) if "://" in path else (fs.LocalFileSystem(), path)
     if system.get_file_info(inner).type == fs.FileType.Directory:
         system.delete_dir(inner)
@@ -21,6 +25,8 @@ def remove_directory(path: str) -> None:
 
 def remove_abandoned(path: str, *, now: datetime, hours: float) -> int:
     """Delete the directories directly below `path` that were last changed more than `hours` ago; says how many."""
+    from pyarrow import fs
+
     system, inner = fs.FileSystem.from_uri(path) if "://" in path else (fs.LocalFileSystem(), path)
     if system.get_file_info(inner).type != fs.FileType.Directory:
         return 0
@@ -32,6 +38,6 @@ def remove_abandoned(path: str, *, now: datetime, hours: float) -> int:
     return len(abandoned)
 
 
-def _changed(entry: fs.FileInfo) -> datetime:
+def _changed(entry: "fs.FileInfo") -> datetime:
     # Object stores have no directories and so no times of theirs: such an entry is never taken for abandoned.
     return entry.mtime or datetime.max.replace(tzinfo=UTC)

@@ -4,11 +4,12 @@ from typing import TYPE_CHECKING, Any
 
 from jobs.lakehouse.contracts import CONTRACTS, TableContract
 from jobs.lakehouse.places import located
-from jobs.settings.sections import TableSettings
 from udfs.errors import SettingsError, TableContractError
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, DataFrameReader, SparkSession
+
+    from jobs.settings.sections import TableSettings
 
 VERSION_PROPERTY = "claimlens.contract"
 
@@ -16,7 +17,7 @@ VERSION_PROPERTY = "claimlens.contract"
 class Lakehouse:
     """The tables of one place. Everything that reads or writes a table goes through here."""
 
-    def __init__(self, spark: "SparkSession", settings: TableSettings) -> None:
+    def __init__(self, spark: "SparkSession", settings: "TableSettings") -> None:
         if (settings.catalog is None) != (settings.schema_name is None):
             raise SettingsError(
                 "tables.catalog and tables.schema_name belong together: set both, or neither and tables.root."

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from jobs.index.filters import Filter, parse_filter
 from jobs.job.model import current_model
 from jobs.retrieval.question import CLAIMS_SHOWN, Hit, Query, SearchResult
-from jobs.settings.sections import IngestSettings, Settings
 from udfs.errors import InputError, ModelError
 
 if TYPE_CHECKING:
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from jobs.index.stores.lance import LanceStore
+    from jobs.settings.sections import IngestSettings, Settings
     from udfs.inference.network import Encoder
 
 ENTITIES = ("photo", "narrative")
@@ -43,7 +43,7 @@ class _Question:
 
 
 def search(
-    settings: Settings, query: Query, limit: int | None = None, *, encoder: "Encoder | None" = None
+    settings: "Settings", query: Query, limit: int | None = None, *, encoder: "Encoder | None" = None
 ) -> SearchResult:
     """Answer a question from the index of the current model.
 
@@ -116,14 +116,14 @@ def _checked(query: Query) -> list[Filter]:
     return filters
 
 
-def _model(settings: Settings, encoder: "Encoder | None") -> tuple[str, bool]:
+def _model(settings: "Settings", encoder: "Encoder | None") -> tuple[str, bool]:
     if encoder is not None:
         return encoder.model_key, encoder.has_text
     model = current_model(settings.models.photo)
     return model.model_key, model.has_text
 
 
-def _question(settings: Settings, query: Query, index: "LanceStore", encoder: "Encoder | None") -> _Question:
+def _question(settings: "Settings", query: Query, index: "LanceStore", encoder: "Encoder | None") -> _Question:
     import numpy as np
 
     sentence = (query.sentence or "").strip()
@@ -167,7 +167,7 @@ def _claim_question(index: "LanceStore", claim_id: str, query: Query) -> _Questi
     return _Question(vectors, pictures, () if query.include_self else own)
 
 
-def read_photo(path: "Path", settings: IngestSettings) -> "Image":
+def read_photo(path: "Path", settings: "IngestSettings") -> "Image":
     """The photo of a question, upright and in RGB, cleaned as photos are that enter the tables.
 
     Raises:

@@ -9,7 +9,6 @@ from jobs.lakehouse.contracts import EMBEDDINGS
 from jobs.lakehouse.places import remove_directory
 from jobs.lakehouse.tables import Lakehouse
 from jobs.lakehouse.writes import append_once, stage
-from jobs.settings.sections import TableSettings
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -58,6 +57,8 @@ def _last_told(context: JobContext) -> tuple[float, str] | None:
 
 def _rehearsed_seconds(context: JobContext, dimension: int) -> tuple[float, float]:
     """Seconds of staging, and of merging, a few rows."""
+    from jobs.settings.sections import TableSettings
+
     place = f"{context.lakehouse.staging}/{context.run_id}"
     scratch = Lakehouse(context.spark, TableSettings(root=f"{place}/rehearsal"))
     staging = merging = 0.0

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 from jobs.job.context import JobContext
 from jobs.lakehouse.contracts import CLAIMS
 from jobs.lakehouse.writes import stage, upsert
-from jobs.settings.sections import ClaimSettings
 from jobs.steps.ingest.paths import nearest
 from jobs.steps.ingest.records import CORRUPT, column_names, find_column, read_records
 from udfs.errors import InputError, SettingsError
@@ -13,6 +12,8 @@ from udfs.errors import InputError, SettingsError
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
     from pyspark.sql.types import DataType
+
+    from jobs.settings.sections import ClaimSettings
 
 SETTING = "ingest.claims.path"
 KEYS = ("policy_id", "vehicle_id")
@@ -67,7 +68,7 @@ def ingest_claims(context: JobContext) -> dict[str, Any]:
     return details
 
 
-def typed_claims(context: JobContext, settings: ClaimSettings) -> "tuple[DataFrame, list[str]]":
+def typed_claims(context: JobContext, settings: "ClaimSettings") -> "tuple[DataFrame, list[str]]":
     """The records with the columns of claims, the file and number of each, and the mapped columns they lack."""
     from pyspark.sql import functions as F
 
@@ -129,7 +130,7 @@ def one_per_claim(claims: "DataFrame") -> "DataFrame":
     return ranked.where("rank = 1").withColumn("flags", flagged).drop("rank", "records")
 
 
-def _typed(source: "Column", kind: "DataType", wanted: str, settings: ClaimSettings) -> "tuple[Column, Column]":
+def _typed(source: "Column", kind: "DataType", wanted: str, settings: "ClaimSettings") -> "tuple[Column, Column]":
     """The value in the wanted type, and whether there was something that could not be understood."""
     from pyspark.sql import functions as F
     from pyspark.sql.types import ArrayType, DateType, MapType, StructType, TimestampNTZType, TimestampType
@@ -154,7 +155,7 @@ def _typed(source: "Column", kind: "DataType", wanted: str, settings: ClaimSetti
     return value, F.coalesce(given, F.lit(False)) & value.isNull()
 
 
-def _doubts(name: str, kind: str, value: "Column", settings: ClaimSettings) -> "list[Column]":
+def _doubts(name: str, kind: str, value: "Column", settings: "ClaimSettings") -> "list[Column]":
     """What looks wrong in a value that is kept all the same: each a flag or null."""
     from pyspark.sql import functions as F
 
@@ -172,7 +173,7 @@ def _doubts(name: str, kind: str, value: "Column", settings: ClaimSettings) -> "
     return [*doubts, flag(value == 0, "zero")] if name == "driver_age" else doubts
 
 
-def _no_claim_id(records: "DataFrame", settings: ClaimSettings) -> str:
+def _no_claim_id(records: "DataFrame", settings: "ClaimSettings") -> str:
     name = settings.columns.get("claim_id")
     if name is None:
         return "ingest.claims.columns.claim_id is not set; name the source's column that holds the claim's number."

@@ -7,12 +7,13 @@ from jobs.job.context import JobContext
 from jobs.lakehouse.contracts import SOURCE_FILES
 from jobs.lakehouse.places import located
 from jobs.lakehouse.writes import append_once, stage
-from jobs.settings.sections import IngestSettings
 from jobs.steps.ingest.empty_files import empty_files
 from udfs.errors import InputError
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+    from jobs.settings.sections import IngestSettings
 
 BINARY_FILE = "path STRING, modificationTime TIMESTAMP, length BIGINT, content BINARY"
 FILES_PER_COMMIT = 100_000
@@ -118,15 +119,15 @@ def _described(files: "DataFrame") -> "DataFrame":
     return files.select("path", F.col("modificationTime").alias("modification_time"), "length")
 
 
-def _options(settings: IngestSettings) -> dict[str, str]:
+def _options(settings: "IngestSettings") -> dict[str, str]:
     return {"pathGlobFilter": settings.glob, "recursiveFileLookup": str(settings.recursive).lower()}
 
 
-def _photos(settings: IngestSettings) -> str:
+def _photos(settings: "IngestSettings") -> str:
     if not settings.photos:
         raise InputError("ingest.photos is not set; give the directory, glob or address of the photos.")
     return located(settings.photos)
 
 
-def _absent(settings: IngestSettings) -> InputError:
+def _absent(settings: "IngestSettings") -> InputError:
     return InputError(f"ingest.photos = {settings.photos}: there is no such file or directory; correct the setting.")

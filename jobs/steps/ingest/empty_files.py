@@ -4,16 +4,16 @@ import fnmatch
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pyarrow import fs
-
-from jobs.settings.sections import IngestSettings
+if TYPE_CHECKING:
+    from jobs.settings.sections import IngestSettings
 
 EmptyFile = tuple[str, int]
 """A path as Spark writes it, and its modification time in microseconds."""
 
 
-def empty_files(settings: IngestSettings) -> Iterator[EmptyFile]:
+def empty_files(settings: "IngestSettings") -> Iterator[EmptyFile]:
     """Every empty file that the settings cover, directory by directory; hidden ones (._) are left out, as by Spark."""
     place = str(settings.photos)
     if "://" in place and not place.startswith("file://"):
@@ -36,7 +36,9 @@ def _local(root: Path, *, recursive: bool) -> Iterator[Path]:
         yield from (Path(folder) / name for name in names if (Path(folder) / name).is_file())
 
 
-def _remote(place: str, settings: IngestSettings) -> Iterator[EmptyFile]:
+def _remote(place: str, settings: "IngestSettings") -> Iterator[EmptyFile]:
+    from pyarrow import fs
+
     system, start = fs.FileSystem.from_uri(place)
     scheme, waiting = place.partition("://")[0], [start]
     while waiting:

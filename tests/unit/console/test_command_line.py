@@ -4,13 +4,13 @@ import json
 import os
 import subprocess
 import sys
-from types import SimpleNamespace
+from pathlib import Path
 
 import pytest
 
-from jobs.console import command_line
 from jobs.console.command_line import JOBS, run_command_line
 from jobs.job.report import Counts, Report
+from jobs.job.spec import Job
 from udfs.errors import InputError
 
 QUIET = ["--set", "tracking.enabled=false"]
@@ -22,8 +22,7 @@ def job(monkeypatch, tmp_path):
 
     def install(run):
         monkeypatch.chdir(tmp_path)
-        monkeypatch.setitem(sys.modules, "stand_in", SimpleNamespace(run=run))
-        monkeypatch.setitem(JOBS, "assess", ("stand_in", "stand-in"))
+        monkeypatch.setitem(JOBS, "assess", Job("assess", "stand-in", run))
 
     return install
 
@@ -164,32 +163,42 @@ def test_an_interrupted_job_says_that_it_can_go_on(job, capfd):
     assert "Run it again" in capfd.readouterr().err
 
 
-def test_search_hands_its_options_to_the_query(monkeypatch, tmp_path, capfd):
-    asked = []
+def test_search_hands_its_options_on_and_prints_its_own_table(monkeypatch, capfd):
+    asked = {}
 
-    def run(context, query):
-        asked.append(query)
+    def run(context, **options):
+        asked.update(options)
         return Report("search", context.run_id, "done", Counts(1, 1), details={"hits": []})
 
-    stand_in = SimpleNamespace(
-        Query=SimpleNamespace,
-        run=run,
-        render_table=lambda _report, console: console.print("one hit"),
-        render_page=lambda _report: "<html>",
-    )
-    monkeypatch.setitem(sys.modules, "jobs.search", stand_in)
-    page = tmp_path / "pages" / "hits.html"
-    options = ["--claim", "C1", "--where", "severity=severe", "--where", "a=b", "--limit", "3", "--html", str(page)]
+    monkeypatch.setitem(JOBS, "search", Job("search", "", run, lambda _report, console: console.print("one hit")))
+    options = ["--claim", "C1", "--where", "severity=severe", "--where", "a=b", "--limit", "3", "--html", "hits.html"]
     assert run_command_line(["search", "a dented door", *options, *QUIET]) == 0
     assert "one hit" in capfd.readouterr().out
-    assert page.read_text() == "<html>"
-    query = asked[0]
-    assert (query.sentence, query.claim_id, query.limit) == ("a dented door", "C1", 3)
-    assert list(query.where) == ["severity=severe", "a=b"]
+    assert (asked["sentence"], asked["claim"], asked["limit"]) == ("a dented door", "C1", 3)
+    assert asked["where"] == ["severity=severe", "a=b"]
+    assert asked["html"] == Path("hits.html")
+    assert asked["weight"] == 0.5
+
+
+def test_the_demo_data_take_the_demo_where_no_place_is_given(monkeypatch, capfd):
+    def run(context):
+        assert context.settings.place == "demo"
+        return Report("demo-data", context.run_id, "done", Counts())
+
+    monkeypatch.setitem(JOBS, "demo-data", Job("demo-data", "", run, place="demo"))
+    assert run_command_line(["demo-data", *QUIET]) == 0
+
+
+def test_every_command_takes_the_shared_options(capfd):
+    for name in [*JOBS, "doctor"]:
+        assert run_command_line([name, "--help"]) == 0
+        out = capfd.readouterr().out
+        for option in ("--config", "--set", "--dry-run", "--json", "--debug"):
+            assert option in out, name
 
 
 def test_every_job_is_in_the_help(capfd):
     assert run_command_line(["--help"]) == 0
     out = capfd.readouterr().out
-    for name in [*command_line.JOBS, "search", "doctor", "demo-data"]:
+    for name in [*JOBS, "doctor"]:
         assert f"\n  {name} " in out

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from jobs.job.context import JobContext
-from jobs.job.execution import execute
+from jobs.job.execution import JobFailedError, execute
 from jobs.job.report import Counts, Report
 from jobs.job.tracking import (
     MlflowTracker,
@@ -63,7 +63,7 @@ def logged(tmp_path_factory):
         execute("classify", classify, inner.next_job())
         return Report("run", inner.run_id, "done", Counts())
 
-    with pytest.raises(ModelError):
+    with pytest.raises(JobFailedError, match="no text tower"):
         execute("run", flow, context)
     client = MlflowClient(tracking_uri=tracking_address(settings.tracking))
     experiment = client.get_experiment_by_name("claimlens")

@@ -1,7 +1,6 @@
 """Search over a real index with an encoder of known vectors."""
 
 import io
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +13,8 @@ from jobs.index.stores.lance import LanceStore
 from jobs.job.context import JobContext
 from jobs.retrieval import find
 from jobs.search import Query, render_page, render_table, run, search
+from tests.unit.index.index_rows import DIMENSION, claim_rows, photo_id, unit_vectors, vector_rows
 from udfs.errors import IndexMismatchError, InputError, ModelError
-
-sys.path.insert(0, str(Path(__file__).parent / "vector_index"))
-from index_rows import DIMENSION, claim_rows, photo_id, unit_vectors, vector_rows
 
 
 class KnownEncoder:
@@ -151,7 +148,7 @@ def test_no_index_and_an_index_of_another_model_are_told_apart(settings, indexed
 def test_the_report_the_table_and_the_page_show_the_same_hits(indexed, monkeypatch):
     monkeypatch.setattr(find, "_model", lambda *_: ("model-a", True))
     monkeypatch.setattr("udfs.models.load_encoder", lambda _: KnownEncoder())
-    report = run(JobContext.create(indexed), Query(sentence="7", limit=3))
+    report = run(JobContext.create(indexed), sentence="7", limit=3)
     hits = report.as_dict()["hits"]
     assert [hit["rank"] for hit in hits] == [1, 2, 3]
     assert "thumbnail" not in hits[0]

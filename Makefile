@@ -41,8 +41,7 @@ bench: setup ## Measure against other engines, in an environment of its own; two
 		--update tests/benchmarks/README.md --ratios README.md $(ARGUMENTS)
 
 archive: setup ## Build dist/claimlens.zip, which spark-submit --py-files takes
-	@$(BIN)/python -m hatchling build -t wheel -d dist >/dev/null
-	@cp "$$(ls -t dist/*.whl | head -n 1)" dist/claimlens.zip
+	@$(BIN)/python -m jobs.spark.archive dist/claimlens.zip
 	@echo dist/claimlens.zip
 
 clean: ## Remove what the demo and the tests made; the virtual environment stays

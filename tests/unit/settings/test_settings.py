@@ -136,6 +136,7 @@ def test_the_wheel_carries_conf(wheel):
     assert wanted <= set(names)
     assert "jobs/console/command_line.py" in names
     assert "udfs/errors.py" in names
+    assert "demo/claims/files.py" in names  # so that the demo runs wherever claimlens is installed
     assert not [name for name in names if name.startswith(("tests/", ".claimlens/"))]
 
 

@@ -90,7 +90,7 @@ def same_kernel(model_directory: str, threads: int) -> BatchFunction:
     """claimlens' own kernel on the calling thread, in portions of the size that it likes best."""
     import torch
 
-    from udfs.inference.pipeline import embed_photos
+    from udfs.inference.photos import embed_photos
 
     torch.set_num_threads(threads)
     encoder = kernel_encoder(Path(model_directory))

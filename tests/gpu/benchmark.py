@@ -31,7 +31,8 @@ from udfs.images.photo_error import PhotoError
 from udfs.inference.engines.device import DeviceEngine
 from udfs.inference.engines.device_decode import can_decode_on, decode_on_device
 from udfs.inference.host.client import run_task
-from udfs.inference.pipeline import embed_batches
+from udfs.inference.stream import stream
+from udfs.inference.tasks import EMBED_PHOTOS
 from udfs.models import ModelReference, load_encoder, settled
 
 ARROW_BYTES = 4 * 1024 * 1024
@@ -130,7 +131,7 @@ def measured(name: str, directory: Path, task: Task) -> Row:
 
     def through_host(rows: int) -> Iterator[pa.RecordBatch]:
         batches = _arrow(task.photos, rows)
-        return run_task(batches, task.reference, key, "jpeg", task.batch, idle_seconds=1.0)
+        return run_task(batches, task.reference, key, "embed_photos", task.batch, idle_seconds=1.0)
 
     list(through_host(WARM_UP * task.batch))
     through, _ = _rate(count, lambda: through_host(count))
@@ -165,8 +166,8 @@ def _in_this_process(
         )
         count = task.count(bounds.limit)
         engine = DeviceEngine(encoder, cores, task.batch)
-        list(embed_batches(engine, _arrow(task.photos, WARM_UP * task.batch), "jpeg", "warm-up"))
-        rate = _rate(count, lambda: embed_batches(engine, _arrow(task.photos, count), "jpeg", "bench"))
+        list(stream(engine, EMBED_PHOTOS, _arrow(task.photos, WARM_UP * task.batch), "warm-up"))
+        rate = _rate(count, lambda: stream(engine, EMBED_PHOTOS, _arrow(task.photos, count), "bench"))
         cosine = _least_cosine(engine, task.photos[:16], directory)
         peak = engine.gauges()["peak_bytes"] / 2**30
         engine.close()
@@ -247,7 +248,7 @@ def _least_cosine(engine: DeviceEngine, photos: list[bytes], directory: Path) ->
     """Against the same model in float32 on the CPU, its own processor and Pillow's full decoding."""
     from tests.benchmarks.fidelity import slow_vectors
 
-    (result,) = embed_batches(engine, _arrow(photos, len(photos)), "jpeg", "bench")
+    (result,) = stream(engine, EMBED_PHOTOS, _arrow(photos, len(photos)), "bench")
     ours = np.array(result.column("vector").to_pylist(), np.float32)
     return float((ours * slow_vectors(ModelReference(str(directory)), photos)).sum(axis=1).min())
 

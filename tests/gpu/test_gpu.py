@@ -14,7 +14,7 @@ from tests.models import build_clip, build_mobilenet_v1, build_siglip
 
 LOSE_THE_DEVICE = """
 import torch
-from udfs.inference.isolation import is_device_lost
+from udfs.inference.device_errors import is_device_lost
 try:
     torch.zeros(2, device="cuda")[torch.tensor([7], device="cuda")]
     torch.cuda.synchronize()
@@ -43,12 +43,13 @@ def jpegs(count: int, width: int = 640, height: int = 480) -> list[bytes]:
 
 
 def embedded(engine, photos: list[bytes]) -> np.ndarray:
-    from udfs.inference.pipeline import embed_batches
+    from udfs.inference.stream import stream
+    from udfs.inference.tasks import EMBED_PHOTOS
 
     batch = pa.RecordBatch.from_arrays(
         [pa.array([str(row) for row in range(len(photos))]), pa.array(photos, pa.binary())], ["entity_id", "jpeg"]
     )
-    table = pa.Table.from_batches(list(embed_batches(engine, iter([batch]), "jpeg", "test")))
+    table = pa.Table.from_batches(list(stream(engine, EMBED_PHOTOS, [batch], "test")))
     assert set(table.column("status").to_pylist()) == {"ok"}
     return np.array(table.column("vector").to_pylist(), np.float32)
 

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+from pyspark.sql.pandas.types import from_arrow_schema
 
 from udfs.inference.host.client import run_task
-from udfs.inference.pipeline import ARROW_EMBEDDING_SCHEMA, EMBEDDING_SCHEMA
+from udfs.inference.tasks import EMBED_PHOTOS, EMBED_TEXTS, Task
 from udfs.models import ModelReference, describe_model, settled
 
 if TYPE_CHECKING:
@@ -25,6 +26,11 @@ __all__ = [
     "photo_embedding_udf",
     "text_embedding_udf",
 ]
+
+ARROW_EMBEDDING_SCHEMA = EMBED_PHOTOS.outputs
+"""What the Arrow iterators give, photos and texts alike; see tasks.Task.outputs."""
+EMBEDDING_SCHEMA = from_arrow_schema(ARROW_EMBEDDING_SCHEMA)
+"""The same for Spark."""
 
 ArrowBatches = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
@@ -45,7 +51,7 @@ def embed_photo_batches(
     Raises:
         ModelError: the model cannot be described.
     """
-    return _arrow_batches(reference, "jpeg", batch_size, cores)
+    return _arrow_batches(reference, EMBED_PHOTOS, batch_size, cores)
 
 
 def embed_text_batches(
@@ -56,7 +62,7 @@ def embed_text_batches(
     Raises:
         ModelError: the model cannot be described, or has no text tower.
     """
-    return _arrow_batches(reference, "text", batch_size, cores)
+    return _arrow_batches(reference, EMBED_TEXTS, batch_size, cores)
 
 
 def photo_embedding_udf(
@@ -69,7 +75,7 @@ def photo_embedding_udf(
     Raises:
         ModelError: the model cannot be described.
     """
-    return _pandas_udf(_arrow_batches(reference, "jpeg", batch_size, cores), pa.field("jpeg", pa.binary()))
+    return _pandas_udf(_arrow_batches(reference, EMBED_PHOTOS, batch_size, cores), EMBED_PHOTOS)
 
 
 def text_embedding_udf(
@@ -80,32 +86,32 @@ def text_embedding_udf(
     Raises:
         ModelError: the model cannot be described, or has no text tower.
     """
-    return _pandas_udf(_arrow_batches(reference, "text", batch_size, cores), pa.field("text", pa.string()))
+    return _pandas_udf(_arrow_batches(reference, EMBED_TEXTS, batch_size, cores), EMBED_TEXTS)
 
 
-def _arrow_batches(reference: ModelReference, column: str, batch_size: int | None, cores: int | None) -> ArrowBatches:
+def _arrow_batches(reference: ModelReference, task: Task, batch_size: int | None, cores: int | None) -> ArrowBatches:
     reference = settled(reference)
     description = describe_model(reference)
-    if column == "text" and not description.has_text:
+    if task is EMBED_TEXTS and not description.has_text:
         from udfs.models.transformers.vision import no_text
 
         raise no_text(reference.name)
     key = description.model_key
 
     def embed(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        return run_task(batches, reference, key, column, batch_size, cores=cores)
+        return run_task(batches, reference, key, task.name, batch_size, cores=cores)
 
     return embed
 
 
-def _pandas_udf(embed: ArrowBatches, column: "pa.Field[Any]") -> "Callable[..., Column]":
+def _pandas_udf(embed: ArrowBatches, task: Task) -> "Callable[..., Column]":
     import pandas as pd
     from pyspark.sql.pandas.functions import pandas_udf
 
     def embedded(values: Iterator[pd.Series]) -> Iterator[pd.Series]:
         lengths: list[int] = []
         vectors: list[Any] = []
-        for batch in embed(_as_batches(values, lengths, column)):
+        for batch in embed(_as_batches(values, lengths, task)):
             vectors += batch.column("vector").to_pandas().tolist()
             while lengths and len(vectors) >= lengths[0]:
                 count = lengths.pop(0)
@@ -119,9 +125,8 @@ def _pandas_udf(embed: ArrowBatches, column: "pa.Field[Any]") -> "Callable[..., 
     return udf
 
 
-def _as_batches(values: "Iterator[pd.Series]", lengths: list[int], column: "pa.Field[Any]") -> Iterator[pa.RecordBatch]:
+def _as_batches(values: "Iterator[pd.Series]", lengths: list[int], task: Task) -> Iterator[pa.RecordBatch]:
     for series in values:
         lengths.append(len(series))
-        contents = pa.array(series, column.type, from_pandas=True)
-        ids = pa.repeat(pa.scalar(""), len(series))
-        yield pa.RecordBatch.from_arrays([ids, contents], ["entity_id", column.name])
+        contents = pa.array(series, task.inputs.field(task.column).type, from_pandas=True)
+        yield pa.RecordBatch.from_arrays([pa.repeat(pa.scalar(""), len(series)), contents], schema=task.inputs)

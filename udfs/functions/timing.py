@@ -7,16 +7,9 @@ from collections.abc import Callable, Iterator
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyspark.sql.pandas.types import from_arrow_schema
 
 from udfs.outcome import Status
-
-TIMING_SCHEMA = (
-    "host string, began double, ended double, rows bigint, failed bigint, cores int, gpus int, "
-    "measures map<string,double>"
-)
-"""What timed_batches gives, for mapInArrow: one row per task that had rows. `began` and `ended` are seconds since the
-epoch; `cores` and `gpus` are what this process may use of its host; `measures` are the last ones of the task, which
-hold the gauges of the process with the model: load_seconds and batch_size among them."""
 
 ARROW_TIMING_SCHEMA = pa.schema(
     [
@@ -30,7 +23,11 @@ ARROW_TIMING_SCHEMA = pa.schema(
         ("measures", pa.map_(pa.string(), pa.float64())),
     ]
 )
-"""The same as TIMING_SCHEMA, for Arrow."""
+"""What timed_batches gives: one row per task that had rows. `began` and `ended` are seconds since the epoch; `cores`
+and `gpus` are what this process may use of its host; `measures` are the last ones of the task, which hold the gauges of
+the process with the model: load_seconds and batch_size among them."""
+TIMING_SCHEMA = from_arrow_schema(ARROW_TIMING_SCHEMA)
+"""The same for Spark."""
 
 ArrowBatches = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 

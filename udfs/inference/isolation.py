@@ -1,70 +1,20 @@
 """Rows through the model: an input that fails, fails alone; a batch that does not fit into memory is halved."""
 
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from udfs.errors import ModelError
-from udfs.images.photo_error import one_line
+from udfs.inference.device_errors import failure_of, free_memory
+from udfs.inference.engine import Embedded, Failure
+from udfs.inference.vectors import NoDirectionError
 from udfs.outcome import ErrorCode
 
 if TYPE_CHECKING:
-    import torch
     from numpy.typing import NDArray
 
 T = TypeVar("T")
-Clock = Callable[[], float]
-"""Seconds that have passed since any one moment: time.perf_counter, or time.thread_time, see Seconds."""
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why one row has no vector."""
-
-    code: ErrorCode
-    detail: str
-
-
-class Seconds(dict[str, float]):
-    """Seconds of work by stage: decode, resize, copy, forward, wait; of all threads that work on one portion.
-
-    `clock` is time.thread_time where the calling thread's core does the work: what it waits for its turn on the core is
-    then left out.
-    """
-
-    def __init__(self, clock: Clock = time.perf_counter) -> None:
-        super().__init__()
-        self._clock = clock
-        self._lock = threading.Lock()
-
-    @contextmanager
-    def of(self, stage: str) -> Iterator[None]:
-        """Add the time spent inside to a stage."""
-        began = self._clock()
-        try:
-            yield
-        finally:
-            self.add(stage, self._clock() - began)
-
-    def add(self, stage: str, seconds: float) -> None:
-        """Add seconds to a stage."""
-        with self._lock:
-            self[stage] = self.get(stage, 0.0) + seconds
-
-
-@dataclass
-class Embedded:
-    """One portion after the model: `vectors` float32 [rows, dimension], unit rows, zero where `failures` has the
-    row."""
-
-    vectors: "NDArray[np.float32]"
-    failures: dict[int, Failure] = field(default_factory=dict)
-    seconds: Seconds = field(default_factory=Seconds)
 
 
 class Fit:
@@ -91,7 +41,7 @@ def embed_rows(
     """Encode what is not a Failure already, so that an input which breaks its batch fails alone.
 
     A batch that does not fit into memory is halved until it does, down to one row, and `fit` keeps the size found; one
-    that fails otherwise is repeated row by row.
+    of which some rows come out without a direction keeps the others; one that fails otherwise is repeated row by row.
 
     Raises:
         ModelError: the model itself cannot do this.
@@ -114,7 +64,7 @@ def embed_rows(
         failure = None
         try:
             values = [value for row in rows if not isinstance(value := inputs[row], Failure)]
-            embedded.vectors[rows] = encode(values)
+            fill(embedded, rows, partial(encode, values))
         except Exception as error:
             failure = failure_of(error)
         if failure is None:
@@ -137,50 +87,11 @@ def embed_rows(
     return embedded
 
 
-def padded(batch: "Mapping[str, torch.Tensor]", rows: int) -> "dict[str, torch.Tensor]":
-    """The batch with its last row repeated until it has `rows`; a batch of `rows` or more comes back as it is."""
-    import torch
-
-    grown = {}
-    for name, tensor in batch.items():
-        missing = rows - tensor.shape[0]
-        tail = tensor[-1:].expand(missing, *tensor.shape[1:]) if missing > 0 else None
-        grown[name] = tensor if tail is None else torch.cat([tensor, tail])
-    return grown
-
-
-def failure_of(error: Exception) -> Failure:
-    """What an error says about its input.
-
-    Raises:
-        Exception: the error itself, where it says something about the model or the device instead.
-    """
-    if isinstance(error, ModelError) or is_device_lost(error):
-        raise error
-    text = str(error)
-    exhausted = isinstance(error, MemoryError) or is_out_of_memory(error) or "can't allocate memory" in text
-    return Failure(
-        ErrorCode.OUT_OF_MEMORY if exhausted else ErrorCode.MODEL_FAILED, one_line(f"{type(error).__name__}: {error}")
-    )
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether the device had no memory left, after which it is as good as before."""
-    import torch
-
-    return isinstance(error, torch.OutOfMemoryError)
-
-
-def is_device_lost(error: BaseException) -> bool:
-    """Whether the error poisons the process: after an asynchronous CUDA error every further call fails too."""
-    import torch
-
-    return isinstance(error, torch.AcceleratorError) and not isinstance(error, torch.OutOfMemoryError)
-
-
-def free_memory() -> None:
-    """Give cached device memory back, where there is a device."""
-    import torch
-
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+def fill(embedded: Embedded, rows: Sequence[int], encode: "Callable[[], NDArray[np.float32]]") -> None:
+    """Put what `encode` gives into these rows; those that come out without a direction fail, each by itself."""
+    try:
+        embedded.vectors[rows] = encode()
+    except NoDirectionError as error:
+        embedded.vectors[rows] = error.vectors
+        for number in error.rows:
+            embedded.failures[rows[number]] = Failure(ErrorCode.MODEL_FAILED, str(error))

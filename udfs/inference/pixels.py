@@ -109,6 +109,18 @@ class StandardPixels:
         return self.size, int(self.size * width / height)
 
 
+def padded(batch: "Mapping[str, torch.Tensor]", rows: int) -> "dict[str, torch.Tensor]":
+    """The batch with its last row repeated until it has `rows`; a batch of `rows` or more comes back as it is."""
+    import torch
+
+    grown = {}
+    for name, tensor in batch.items():
+        missing = rows - tensor.shape[0]
+        tail = tensor[-1:].expand(missing, *tensor.shape[1:]) if missing > 0 else None
+        grown[name] = tensor if tail is None else torch.cat([tensor, tail])
+    return grown
+
+
 @lru_cache(maxsize=16)
 def _repeated(values: tuple[float, ...], times: int, device: "torch.device") -> "torch.Tensor":
     # Kept, because copying numbers to a GPU waits for all that it has to do.

@@ -6,7 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from udfs.errors import ModelError
-from udfs.inference.isolation import Failure, Fit, embed_rows, padded
+from udfs.inference.engine import Failure
+from udfs.inference.isolation import Fit, embed_rows
+from udfs.inference.pixels import padded
+from udfs.inference.vectors import unit_rows
 from udfs.outcome import ErrorCode
 
 
@@ -112,6 +115,23 @@ def test_an_input_that_breaks_its_batch_fails_alone():
     assert embedded.failures[2].detail == "broken"
     assert sizes == [3, 1, 1, 1]
     assert fit(100) == 100  # nothing was said about memory
+
+
+def test_rows_without_a_direction_fail_and_the_rest_of_their_batch_is_kept_as_it_is():
+    import torch
+
+    sizes = []
+
+    def encode(values):
+        sizes.append(len(values))
+        return unit_rows(torch.tensor(values), 2)
+
+    inputs = [[3.0, 4.0], [0.0, 0.0], Failure(ErrorCode.CORRUPT, "broken"), [torch.inf, 1.0], [0.0, 2.0]]
+    embedded = embed_rows(encode, inputs, 2)
+    assert codes(embedded) == {1: "model_failed", 2: "corrupt", 3: "model_failed"}
+    assert "not finite, or zero" in embedded.failures[1].detail
+    assert embedded.vectors == pytest.approx(np.array([[0.6, 0.8], [0, 0], [0, 0], [0, 0], [0, 1]]))
+    assert sizes == [4]
 
 
 def test_nothing_reaches_the_model_where_every_row_has_failed_already():

@@ -107,6 +107,22 @@ def test_sharded_weights_are_read_and_a_missing_shard_refused(clip, copy):
         describe_model(ModelReference(str(copy)))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_the_scale_that_the_model_was_trained_with_is_read_without_torch(clip, copy, dtype):
+    import torch
+    from safetensors.torch import load_file as load_tensors
+    from safetensors.torch import save_file as save_tensors
+
+    tensors = load_tensors(copy / "model.safetensors")
+    tensors["logit_scale"] = torch.tensor(4.5, dtype=getattr(torch, dtype))
+    save_tensors(tensors, copy / "model.safetensors", {"format": "pt"})
+    assert describe_model(ModelReference(str(copy))).logit_scale == pytest.approx(90.017, abs=0.001)
+
+
+def test_a_model_without_a_text_tower_has_no_scale(tmp_path):
+    assert describe_model(ModelReference(str(build_vit(tmp_path / "vit")))).logit_scale is None
+
+
 def test_two_trainings_differ(tmp_path, clip):
     other, vision = build_clip(tmp_path / "other", seed=1), build_vit(tmp_path / "vit")
     assert len({key(clip), key(other), key(vision)}) == 3

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from udfs.inference.engines.protocol import Engine
+    from udfs.inference.engine import Engine
     from udfs.inference.network import Encoder
 
 

@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from udfs.inference.isolation import Embedded, Fit
-from udfs.inference.pipeline import embed_photos, embed_texts
+from udfs.inference.isolation import Fit
+from udfs.inference.photos import embed_photos, embed_texts
+from udfs.inference.tasks import EMBED_PHOTOS, tasks_of
 
 if TYPE_CHECKING:
-    from udfs.inference.engines.protocol import Content
+    from udfs.inference.engine import Content, Embedded
     from udfs.inference.network import Encoder
 
 PORTIONS_AHEAD = 3
@@ -23,7 +24,7 @@ PORTIONS_AHEAD = 3
 
 
 class CoreEngine:
-    """Implements protocol.Engine. Needs torch to use one thread per operation (OMP_NUM_THREADS=1)."""
+    """Implements engine.Engine. Needs torch to use one thread per operation (OMP_NUM_THREADS=1)."""
 
     def __init__(
         self,
@@ -40,23 +41,26 @@ class CoreEngine:
         self._batch_size = batch_size or encoder.portion
         self._static = static
         self._fit = Fit()
+        self.model_key = encoder.model_key
+        self.dimension = encoder.dimension
+        self.tasks = tasks_of(has_text=encoder.has_text)
 
     @property
     def portion(self) -> int:
-        """See protocol.Engine."""
+        """See engine.Engine."""
         return self._fit(self._batch_size)
 
     @property
     def window(self) -> int:
-        """See protocol.Engine."""
+        """See engine.Engine."""
         return self._batch_size * self._workers * PORTIONS_AHEAD
 
-    def submit(self, column: str, contents: "Sequence[Content]") -> "Future[Embedded]":
-        """See protocol.Engine."""
-        return self._cores.submit(self._embedded, column, contents, time.perf_counter())
+    def submit(self, task: str, contents: "Sequence[Content]") -> "Future[Embedded]":
+        """See engine.Engine."""
+        return self._cores.submit(self._embedded, task, contents, time.perf_counter())
 
     def gauges(self) -> Mapping[str, float]:
-        """See protocol.Engine."""
+        """See engine.Engine."""
         return {
             "load_seconds": self.encoder.load_seconds,
             "resident_bytes": float(self.encoder.resident_bytes),
@@ -64,12 +68,15 @@ class CoreEngine:
             "batch_size": float(self.portion),
         }
 
-    def close(self) -> None:
-        """See protocol.Engine."""
+    def health(self) -> None:
+        """See engine.Engine: a core is as well as this thread is."""
 
-    def _embedded(self, column: str, contents: "Sequence[Content]", submitted: float) -> Embedded:
+    def close(self) -> None:
+        """See engine.Engine."""
+
+    def _embedded(self, task: str, contents: "Sequence[Content]", submitted: float) -> "Embedded":
         waited = time.perf_counter() - submitted
-        if column == "jpeg":
+        if task == EMBED_PHOTOS.name:
             static_rows = self.portion if self._static else None
             embedded = embed_photos(self.encoder, contents, self._fit, static_rows, time.thread_time)
         else:

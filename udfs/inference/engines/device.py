@@ -15,20 +15,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from udfs.inference.device_errors import is_device_lost
+from udfs.inference.engine import Embedded, Failure
 from udfs.inference.engines.cores import peak_bytes
 from udfs.inference.engines.decoder_choice import DecoderChoice
 from udfs.inference.engines.device_decode import can_decode_on, decode_on_device
 from udfs.inference.engines.staging import Staged, stage
-from udfs.inference.isolation import Embedded, Failure, Fit, Seconds, embed_rows, is_device_lost, padded
-from udfs.inference.pipeline import embed_texts, prepare_photo
-from udfs.inference.pixels import StandardPixels
+from udfs.inference.isolation import Fit, embed_rows, fill
+from udfs.inference.photos import embed_texts, prepare_photo
+from udfs.inference.pixels import StandardPixels, padded
+from udfs.inference.tasks import EMBED_PHOTOS, tasks_of
+from udfs.inference.timings import Seconds
 from udfs.inference.vectors import unit_rows
 
 if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from udfs.inference.engines.protocol import Content
+    from udfs.inference.engine import Content
     from udfs.inference.network import Encoder
 
 BATCH_SIZE = 256
@@ -52,13 +56,16 @@ class _Batch:
 
 
 class DeviceEngine:
-    """Implements protocol.Engine. Works on any torch device; streams and page-locked memory only where there is
+    """Implements engine.Engine. Works on any torch device; streams and page-locked memory only where there is
     CUDA, so that the same code is tested without one."""
 
     def __init__(self, encoder: "Encoder", cores: ThreadPoolExecutor, batch_size: int | None) -> None:
         import torch
 
         self.encoder = encoder
+        self.model_key = encoder.model_key
+        self.dimension = encoder.dimension
+        self.tasks = tasks_of(has_text=encoder.has_text)
         self._cores = cores
         self._batch_size = batch_size or BATCH_SIZE
         self._fit = Fit()
@@ -75,17 +82,17 @@ class DeviceEngine:
 
     @property
     def portion(self) -> int:
-        """See protocol.Engine."""
+        """See engine.Engine."""
         return self._fit(self._batch_size)
 
     @property
     def window(self) -> int:
-        """See protocol.Engine."""
+        """See engine.Engine."""
         return self._batch_size * BATCHES_AHEAD
 
-    def submit(self, column: str, contents: "Sequence[Content]") -> "Future[Embedded]":
-        """See protocol.Engine."""
-        if column != "jpeg":
+    def submit(self, task: str, contents: "Sequence[Content]") -> "Future[Embedded]":
+        """See engine.Engine."""
+        if task != EMBED_PHOTOS.name:
             return self._launcher.submit(self._texts, contents)
         if not isinstance(self.encoder.pixels, StandardPixels):
             seconds = Seconds()
@@ -94,7 +101,7 @@ class DeviceEngine:
         return self._staged(contents)
 
     def gauges(self) -> Mapping[str, float]:
-        """See protocol.Engine."""
+        """See engine.Engine."""
         import torch
 
         peak = torch.cuda.max_memory_allocated(self.encoder.device) if self._cuda else peak_bytes()
@@ -105,8 +112,14 @@ class DeviceEngine:
             "batch_size": float(self.portion),
         }
 
+    def health(self) -> None:
+        """See engine.Engine: one number goes to the device and comes back."""
+        import torch
+
+        torch.ones(1, device=self.encoder.device).item()
+
     def close(self) -> None:
-        """See protocol.Engine."""
+        """See engine.Engine."""
         self._launcher.shutdown(wait=True)
         self._collector.shutdown(wait=True)
 
@@ -212,7 +225,7 @@ class DeviceEngine:
                 batch.seconds,
             )
             if rows:
-                embedded.vectors[rows] = unit_rows(host, self.encoder.dimension)
+                fill(embedded, rows, lambda: unit_rows(host, self.encoder.dimension))
         except Exception as error:
             self._again(batch, error)
             return

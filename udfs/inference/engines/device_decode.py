@@ -4,7 +4,7 @@ import importlib.util
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from udfs.inference.isolation import is_device_lost
+from udfs.inference.device_errors import is_device_lost
 
 if TYPE_CHECKING:
     import torch

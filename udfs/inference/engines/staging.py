@@ -8,14 +8,15 @@ import numpy as np
 
 from udfs.images.frames import decode_frame, frame_shape
 from udfs.images.photo_error import PhotoError
-from udfs.inference.isolation import Failure, failure_of
+from udfs.inference.device_errors import failure_of
+from udfs.inference.engine import Failure
 from udfs.outcome import ErrorCode
 
 if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from udfs.inference.engines.protocol import Content
+    from udfs.inference.engine import Content
 
 Shape = tuple[int, int]
 

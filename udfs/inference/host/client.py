@@ -19,7 +19,8 @@ import udfs.errors
 from udfs.errors import ClaimlensError, EnvironmentMissingError
 from udfs.inference.host.connection import PeerGoneError, streams
 from udfs.inference.host.placement import device_for, host_directory, parent_process, remove_abandoned_directories
-from udfs.inference.host.wire import GREETING, SCHEMAS, Answer, Request
+from udfs.inference.host.wire import GREETING, Answer, Request
+from udfs.inference.tasks import task_named
 from udfs.models import ModelReference
 
 START_SECONDS = 60.0
@@ -43,25 +44,25 @@ def run_task(
     batches: Iterator[pa.RecordBatch],
     reference: ModelReference,
     model_key: str,
-    column: str,
+    task: str,
     batch_size: int | None = None,
     *,
     cores: int | None = None,
     idle_seconds: float = 600.0,
 ) -> Iterator[pa.RecordBatch]:
-    """Have this task's rows embedded by the host of its device.
+    """Have a Spark task's rows worked on by the host of its device.
 
     Args:
-        batches: columns entity_id and `column`; without a row nothing is started or loaded.
+        batches: columns of the inputs of `task`; without a row nothing is started or loaded.
         reference: the model, its dtype settled.
         model_key: what the driver takes the model to be.
-        column: jpeg or text.
+        task: name of what is asked of the model, one of tasks.TASKS.
         batch_size: rows that go through the model together; None takes what suits the device.
         cores: what a host that is started now may use; None: what this process may.
         idle_seconds: how long it stays without a task.
 
     Yields:
-        Batches of pipeline.ARROW_EMBEDDING_SCHEMA, one row per row in, in order.
+        Batches of the task's outputs, one row per row in, in order.
 
     Raises:
         ModelError: the model cannot be loaded, or is another than the driver's.
@@ -73,10 +74,10 @@ def run_task(
     if first is None:
         return
     device = device_for(reference.device)
-    request = Request(replace(reference, device=device), model_key, column, batch_size)
+    request = Request(replace(reference, device=device), model_key, task, batch_size)
     directory = host_directory(device)
     connection = _connected(directory, device, cores, idle_seconds)
-    schema = SCHEMAS[column]
+    schema = task_named(task).inputs
     rows = (batch.select(schema.names).cast(schema) for batch in chain([first], batches))
     try:
         with streams(connection) as (reading, writing):

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from udfs.inference.device_errors import free_memory, is_out_of_memory
 from udfs.inference.engines import engine_for
-from udfs.inference.isolation import free_memory, is_out_of_memory
 from udfs.models import ModelReference, load_encoder, settled
 
 if TYPE_CHECKING:
-    from udfs.inference.engines.protocol import Engine
+    from udfs.inference.engine import Engine
     from udfs.inference.network import Encoder
 
 CAPACITY = 2
@@ -23,6 +23,7 @@ CAPACITY = 2
 @dataclass
 class _Resident:
     engine: "Engine"
+    encoder: "Encoder"
     users: int = 0
 
 
@@ -52,7 +53,7 @@ class Residents:
                 self._make_room()
                 encoder = self._encoder(key[0])
                 engine = engine_for(encoder, self._cores, self._workers, batch_size, static=reference.compiled)
-                self._residents[key] = _Resident(engine)
+                self._residents[key] = _Resident(engine, encoder)
                 self._count_bytes()
             resident = self._residents[key]
             self._residents.move_to_end(key)
@@ -73,7 +74,7 @@ class Residents:
     def _encoder(self, reference: ModelReference) -> "Encoder":
         for (other, _), resident in self._residents.items():
             if other == reference:  # the same model with another batch size: the weights are there already
-                return resident.engine.encoder
+                return resident.encoder
         while True:
             try:
                 encoder = self._load(reference)
@@ -99,5 +100,5 @@ class Residents:
         return True
 
     def _count_bytes(self) -> None:
-        encoders = {id(resident.engine.encoder): resident.engine.encoder for resident in self._residents.values()}
+        encoders = {id(resident.encoder): resident.encoder for resident in self._residents.values()}
         self.resident_bytes = sum(encoder.resident_bytes for encoder in encoders.values())

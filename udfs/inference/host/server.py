@@ -8,15 +8,12 @@ task, or when the device is lost: the tasks then fail, Spark retries them, and t
 import argparse
 import fcntl
 import os
-import queue
 import select
 import socket
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
-from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -26,11 +23,11 @@ import pyarrow as pa
 from udfs.errors import ClaimlensError, ModelError, first_line
 from udfs.inference.host.connection import PeerGoneError, streams
 from udfs.inference.host.wire import GREETING, Answer, Request
+from udfs.inference.tasks import Task, task_named
 
 if TYPE_CHECKING:
-    from udfs.inference.engines.protocol import Engine
+    from udfs.inference.engine import Engine
     from udfs.inference.host.model_cache import Residents
-    from udfs.inference.isolation import Embedded
 
 POLL_SECONDS = 1.0
 DEVICE_LOST = 75
@@ -99,14 +96,18 @@ class Host:
         request = Request.receive(reading)
         try:
             with self._models().engine(request.reference, request.batch_size) as engine:
-                key = engine.encoder.model_key
+                key = engine.model_key
                 if key != request.model_key:
                     raise ModelError(
                         f"model {request.reference.name} on {socket.gethostname()} has the key {key}, the driver's has "
                         f"{request.model_key}; give every node the same files."
                     )
+                task = task_named(request.task)
+                if task.name not in engine.tasks:
+                    can = ", ".join(sorted(engine.tasks))
+                    raise ModelError(f"model {request.reference.name} does not do {task.name}; it does {can}.")
                 Answer(window=engine.window).send(writing)
-                self._stream(engine, request.column, reading, writing)
+                self._stream(engine, task, reading, writing)
         except ClaimlensError as error:
             Answer(type(error).__name__, str(error)).send(writing)
         except PeerGoneError:
@@ -119,44 +120,15 @@ class Host:
             finally:
                 self._end_if_lost(error)
 
-    def _stream(self, engine: "Engine", column: str, reading: BinaryIO, writing: BinaryIO) -> None:
-        """Rows in and vectors out at the same time; a thread of its own reads ahead."""
-        from udfs.inference.pipeline import ARROW_EMBEDDING_SCHEMA
+    def _stream(self, engine: "Engine", task: Task, reading: BinaryIO, writing: BinaryIO) -> None:
+        """Rows in and results out at the same time (inference/stream.py)."""
+        from udfs.inference.stream import stream
 
-        under_way: queue.SimpleQueue[tuple[pa.Array, Future[Embedded]] | BaseException | None] = queue.SimpleQueue()
-        gone = threading.Event()
-        reader = threading.Thread(target=_read_ahead, args=(engine, column, reading, under_way, gone), daemon=True)
-        reader.start()
-        try:
-            with pa.ipc.new_stream(writing, ARROW_EMBEDDING_SCHEMA) as results:
-                for batch in self._results(engine, under_way):
-                    results.write_batch(batch)
-                    writing.flush()
-            Answer().send(writing)
-        finally:
-            gone.set()
-
-    def _results(
-        self, engine: "Engine", under_way: "queue.SimpleQueue[tuple[pa.Array, Future[Embedded]] | BaseException | None]"
-    ) -> Iterator[pa.RecordBatch]:
-        """Finished portions in order, in one batch as many as are finished at the same time."""
-        from udfs.inference.pipeline import OUTPUT_ROWS, written
-
-        done: list[tuple[pa.Array, Embedded]] = []
-        while True:
-            following = under_way.get()
-            if isinstance(following, BaseException):
-                raise following
-            rows = sum(len(ids) for ids, _ in done)
-            if done and (following is None or not following[1].done() or rows >= OUTPUT_ROWS):
-                yield written(done, self._gauges(engine), self._name)
-                done = []
-            if following is None:
-                return
-            done.append((following[0], following[1].result()))
-            if under_way.empty():
-                yield written(done, self._gauges(engine), self._name)
-                done = []
+        with pa.ipc.open_stream(reading) as batches, pa.ipc.new_stream(writing, task.outputs) as results:
+            for result in stream(engine, task, batches, self._name, lambda: self._gauges(engine)):
+                results.write_batch(result)
+                writing.flush()
+        Answer().send(writing)
 
     def _gauges(self, engine: "Engine") -> dict[str, float]:
         models = self._models()
@@ -169,33 +141,12 @@ class Host:
             return self._residents
 
     def _end_if_lost(self, error: BaseException) -> None:
-        from udfs.inference.isolation import is_device_lost
+        from udfs.inference.device_errors import is_device_lost
 
         if is_device_lost(error):
             sys.stderr.write(f"host {self._name} ends: the device is lost\n")
             sys.stderr.flush()
             os._exit(DEVICE_LOST)
-
-
-def _read_ahead(
-    engine: "Engine",
-    column: str,
-    reading: BinaryIO,
-    under_way: "queue.SimpleQueue[tuple[pa.Array, Future[Embedded]] | BaseException | None]",
-    gone: threading.Event,
-) -> None:
-    """Submit what the task sends as it arrives; how much that may be is up to the task (Answer.window)."""
-    from udfs.inference.pipeline import submitted
-
-    try:
-        with pa.ipc.open_stream(reading) as batches:
-            for portion in submitted(engine, batches, column):
-                if gone.is_set():
-                    return
-                under_way.put(portion)
-        under_way.put(None)
-    except BaseException as error:
-        under_way.put(error)
 
 
 def _residents(options: Options) -> "Residents":

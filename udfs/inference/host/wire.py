@@ -1,7 +1,7 @@
 """What tasks and the host say to each other over their Unix socket.
 
 The host greets. A task sends one line of JSON, its Request; the host answers with one, its Answer. Then Arrow
-streams go both ways at once: photos or texts in, rows of ARROW_EMBEDDING_SCHEMA out. The host's stream ends with
+streams go both ways at once: rows of the task's inputs one way, of its outputs the other. The host's stream ends with
 another Answer.
 """
 
@@ -10,25 +10,19 @@ import json
 from dataclasses import dataclass
 from typing import IO, Any
 
-import pyarrow as pa
-
 from udfs.models import ModelReference
 
 GREETING = b"\n"
 """Tells a task that the host has taken it on, and is not about to end."""
 
-JPEG_SCHEMA = pa.schema([("entity_id", pa.string()), ("jpeg", pa.binary())])
-TEXT_SCHEMA = pa.schema([("entity_id", pa.string()), ("text", pa.string())])
-SCHEMAS = {"jpeg": JPEG_SCHEMA, "text": TEXT_SCHEMA}
-
 
 @dataclass(frozen=True)
 class Request:
-    """Which model, under which key, is to read which column."""
+    """Which model, under which key, is to do which task (tasks.TASKS)."""
 
     reference: ModelReference
     model_key: str
-    column: str
+    task: str
     batch_size: int | None
 
     def send(self, stream: IO[bytes]) -> None:

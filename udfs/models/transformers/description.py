@@ -6,6 +6,7 @@ weight, preprocessing value, tokenizer, pooling or dtype changes it. The device 
 
 import hashlib
 import json
+import math
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,6 +17,7 @@ from udfs.errors import ModelError
 from udfs.models.reference import ModelReference, model_config, model_directory, read_json, weight_files
 from udfs.models.transformers.families import Family, known_family
 from udfs.models.transformers.precision import settled
+from udfs.models.transformers.weights import number, tensor_shapes
 
 PREPROCESSING = "libjpeg-turbo, torch uint8 antialias, else transformers-pil"
 """How pixels are made; to be changed together with udfs/images/frames.py and pixels.py beside this file, as vectors
@@ -36,8 +38,8 @@ _TOKENIZER_FILES = (
 
 @dataclass(frozen=True)
 class ModelDescription:
-    """What the driver has to know to plan: `family` is the model_type, `dimension` the length of the
-    vectors."""
+    """What the driver has to know to plan: `family` is the model_type, `dimension` the length of the vectors,
+    `logit_scale` the factor on cosines that the model was trained with, None where it has no text tower."""
 
     model_key: str
     dimension: int
@@ -45,6 +47,7 @@ class ModelDescription:
     family: str
     pooling: str
     dtype: str
+    logit_scale: float | None = None
 
 
 def model_key(reference: ModelReference) -> str:
@@ -81,7 +84,9 @@ def describe_model(reference: ModelReference) -> ModelDescription:
     }
     canonical = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     key = hashlib.sha256(canonical.encode()).hexdigest()[:16]
-    return ModelDescription(key, dimension, family.has_text, family_name, family.pooling, reference.dtype)
+    logarithm = number(weights, "logit_scale") if family.has_text else None
+    scale = None if logarithm is None else math.exp(logarithm)
+    return ModelDescription(key, dimension, family.has_text, family_name, family.pooling, reference.dtype, scale)
 
 
 def preprocessing_config(directory: Path, name: str) -> dict[str, Any]:
@@ -138,28 +143,8 @@ def _digest(path: str, modified: int, size: int) -> str:  # noqa: ARG001 - they 
 
 
 def _dimension(weights: tuple[Path, ...], family: Family, name: str) -> int:
-    shapes = {tensor: shape for path in weights for tensor, shape in _tensor_shapes(path).items()}
+    shapes = {tensor: shape for path in weights for tensor, shape in tensor_shapes(path).items()}
     widths = [shape[0] for tensor, shape in shapes.items() if shape and re.fullmatch(family.width, tensor)]
     if not widths:
         raise ModelError(f"model {name}: no tensor like {family.width} in its weights; they are not of this family.")
     return max(widths)
-
-
-def _tensor_shapes(path: Path) -> dict[str, list[int]]:
-    # The format, from the README of huggingface/safetensors: the header's length in 8 bytes, little-endian;
-    # the header in JSON; the tensors.
-    size = path.stat().st_size
-    try:
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            if length > size:
-                raise ValueError("its header is longer than the file")
-            header = json.loads(file.read(length))
-        entries = {tensor: entry for tensor, entry in header.items() if tensor != "__metadata__"}
-        shapes = {tensor: [int(axis) for axis in entry["shape"]] for tensor, entry in entries.items()}
-        end = max((int(entry["data_offsets"][1]) for entry in entries.values()), default=0)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"{path} is not a safetensors file ({error}); copy the model again.") from error
-    if 8 + length + end != size:
-        raise ModelError(f"{path} is incomplete: {size} bytes of {8 + length + end}; copy the model again.")
-    return shapes

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class DualEncoder(VisionEncoder):
-    """Photos and texts to vectors that can be compared with each other. Implements protocol.Encoder."""
+    """Photos and texts to vectors that can be compared with each other. Implements network.Encoder."""
 
     has_text = True
 
@@ -34,11 +34,11 @@ class DualEncoder(VisionEncoder):
         self._text_length = min(
             int(self._tokenizer.model_max_length), int(self._model.config.text_config.max_position_embeddings)
         )
-        self.logit_scale = float(self._model.logit_scale.detach().float().exp())
+        self.logit_scale = description.logit_scale  # as the files have it, whatever the dtype in use
         self.load_seconds += time.perf_counter() - began
 
     def encode_texts(self, texts: Sequence[str]) -> "NDArray[np.float32]":
-        """See protocol.Encoder.encode_texts."""
+        """See network.Encoder.encode_texts."""
         import torch
 
         if not texts:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class VisionEncoder:
-    """Photos to vectors, pooled as the family is trained (see families.Family). Implements protocol.Encoder."""
+    """Photos to vectors, pooled as the family is trained (see families.Family). Implements network.Encoder."""
 
     has_text = False
 
@@ -48,14 +48,14 @@ class VisionEncoder:
         self.load_seconds = time.perf_counter() - began
 
     def features(self, batch: "Mapping[str, torch.Tensor]") -> "torch.Tensor":
-        """See protocol.Encoder.features."""
+        """See network.Encoder.features."""
         import torch
 
         with torch.inference_mode():
             return self._features(batch)
 
     def encode_photos(self, photos: "Sequence[Image]") -> "NDArray[np.float32]":
-        """See protocol.Encoder.encode_photos."""
+        """See network.Encoder.encode_photos."""
         if not photos:
             return np.empty((0, self.dimension), np.float32)
         prepared = [self.pixels.prepare(np.array(photo.convert("RGB"))) for photo in photos]

@@ -35,7 +35,7 @@ def test_the_portion_is_the_models_own_unless_told_and_the_window_keeps_all_core
 def test_portions_run_side_by_side_with_their_own_vectors(cores, clip_encoder):
     photos = mixed_photos()
     engine = engine_for(clip_encoder, cores, 2, 4)
-    futures = [engine.submit("jpeg", buffers(photos[turn:] + photos[:turn])) for turn in range(8)]
+    futures = [engine.submit("embed_photos", buffers(photos[turn:] + photos[:turn])) for turn in range(8)]
     for turn, future in enumerate(futures):
         mine = photos[turn:] + photos[:turn]
         assert lowest_cosine(future.result().vectors, reference_vectors(clip_encoder, mine)) > 0.9999
@@ -47,4 +47,4 @@ def test_a_lost_device_fails_its_portion(cores, clip_encoder):
     encoder: Encoder = FaultyEncoder(clip_encoder, lost_device)
     engine = engine_for(encoder, cores, 2, 4)
     with pytest.raises(torch.AcceleratorError):
-        engine.submit("jpeg", buffers(mixed_photos()[:2])).result()
+        engine.submit("embed_photos", buffers(mixed_photos()[:2])).result()

@@ -53,7 +53,7 @@ def many(engine: DeviceEngine, photos: list, batches: int) -> list:
     futures: list = []
 
     def submit() -> None:
-        futures.extend(engine.submit("jpeg", buffers(photos)) for _ in range(batches))
+        futures.extend(engine.submit("embed_photos", buffers(photos)) for _ in range(batches))
 
     submitting = threading.Thread(target=submit, daemon=True)
     submitting.start()
@@ -66,7 +66,7 @@ def test_batches_overlap_and_each_gets_its_own_vectors(engine_of, clip_encoder):
     engine = engine_of(clip_encoder)
     photos = [encoded(scenery(96 + seed % 3, 64, seed)) for seed in range(4 * BATCHES_AHEAD * 3)]
     parts = [photos[start : start + 4] for start in range(0, len(photos), 4)]
-    futures = [engine.submit("jpeg", buffers(part)) for part in parts]
+    futures = [engine.submit("embed_photos", buffers(part)) for part in parts]
     vectors = np.concatenate([future.result(SECONDS).vectors for future in futures])
     assert lowest_cosine(vectors, reference_vectors(clip_encoder, photos)) > 0.9999
 
@@ -78,7 +78,7 @@ def test_tasks_may_submit_at_the_same_time(engine_of, clip_encoder):
 
     def lowest(turn: int) -> float:
         mine = photos[turn:] + photos[:turn]
-        found = engine.submit("jpeg", buffers(mine)).result(SECONDS).vectors
+        found = engine.submit("embed_photos", buffers(mine)).result(SECONDS).vectors
         return lowest_cosine(found, np.roll(expected, -turn, axis=0))
 
     with ThreadPoolExecutor(4) as tasks:
@@ -87,7 +87,7 @@ def test_tasks_may_submit_at_the_same_time(engine_of, clip_encoder):
 
 def test_every_batch_has_the_same_shape(engine_of, clip_encoder):
     encoder = FaultyEncoder(clip_encoder)
-    embedded = engine_of(encoder, 8).submit("jpeg", buffers(mixed_photos()[:3])).result(SECONDS)
+    embedded = engine_of(encoder, 8).submit("embed_photos", buffers(mixed_photos()[:3])).result(SECONDS)
     assert encoder.sizes == [8]
     assert embedded.vectors.shape == (3, clip_encoder.dimension)
 
@@ -103,13 +103,13 @@ def test_no_memory_for_a_batch_costs_no_photo_and_later_batches_are_smaller(engi
     assert engine.portion == 2
     assert engine.gauges()["batch_size"] == 2
     encoder.sizes.clear()
-    engine.submit("jpeg", buffers(photos[: engine.portion])).result(SECONDS)
+    engine.submit("embed_photos", buffers(photos[: engine.portion])).result(SECONDS)
     assert encoder.sizes == [2]
 
 
 def test_no_memory_even_for_one_photo_gives_each_its_code(engine_of, clip_encoder):
     engine = engine_of(FaultyEncoder(clip_encoder, out_of_memory_above(0)))
-    embedded = engine.submit("jpeg", buffers([*mixed_photos()[:3], None])).result(SECONDS)
+    embedded = engine.submit("embed_photos", buffers([*mixed_photos()[:3], None])).result(SECONDS)
     assert [str(embedded.failures[row].code) for row in range(4)] == ["out_of_memory"] * 3 + ["unreadable"]
 
 
@@ -130,13 +130,13 @@ def test_a_batch_that_cannot_be_staged_keeps_no_buffer(engine_of, clip_encoder, 
         patched.setattr(device, "stage", no_room)
         for _ in range(BATCHES_AHEAD):
             with pytest.raises(MemoryError):
-                engine.submit("jpeg", buffers(mixed_photos()[:1]))
+                engine.submit("embed_photos", buffers(mixed_photos()[:1]))
     assert all(not future.result(SECONDS).failures for future in many(engine, mixed_photos()[:2], 2 * BATCHES_AHEAD))
 
 
 def test_what_was_submitted_is_finished_before_the_engine_closes(cores, clip_encoder):
     engine = DeviceEngine(clip_encoder, cores, 4)
-    futures = [engine.submit("jpeg", buffers(mixed_photos()[:4])) for _ in range(BATCHES_AHEAD)]
+    futures = [engine.submit("embed_photos", buffers(mixed_photos()[:4])) for _ in range(BATCHES_AHEAD)]
     engine.close()
     assert all(future.done() for future in futures)
 
@@ -153,7 +153,7 @@ def flexible(tmp_path_factory):
 def test_a_model_with_a_processor_of_its_own_works_too(engine_of, flexible):
     photos = mixed_photos()
     contents = [photos[0], *BROKEN.values(), *photos[1:]]
-    embedded = engine_of(flexible, 32).submit("jpeg", buffers(contents)).result(SECONDS)
+    embedded = engine_of(flexible, 32).submit("embed_photos", buffers(contents)).result(SECONDS)
     assert [str(failure.code) for _, failure in sorted(embedded.failures.items())] == [*BROKEN]
     vectors = np.delete(embedded.vectors, list(embedded.failures), axis=0)
     assert lowest_cosine(vectors, reference_vectors(flexible, photos)) > 0.9999
@@ -163,7 +163,7 @@ def test_a_model_with_a_processor_of_its_own_works_too(engine_of, flexible):
 def test_memory_may_be_short_for_such_a_model_too(engine_of, flexible):
     photos = mixed_photos()[:6]
     engine = engine_of(FaultyEncoder(flexible, out_of_memory_above(2)), 6)
-    embedded = engine.submit("jpeg", buffers(photos)).result(SECONDS)
+    embedded = engine.submit("embed_photos", buffers(photos)).result(SECONDS)
     assert lowest_cosine(embedded.vectors, reference_vectors(flexible, photos)) > 0.9999
     assert engine.portion < 6
 
@@ -213,7 +213,7 @@ def test_the_vectors_do_not_depend_on_who_decodes(decoding_on_device, engine_of,
 def test_a_photo_that_the_device_cannot_decode_gets_the_cores_code(decoding_on_device, engine_of, clip_encoder):
     photos = mixed_photos()
     contents = [*photos, *BROKEN.values()]
-    embedded = engine_of(clip_encoder, 32).submit("jpeg", buffers(contents)).result(SECONDS)
+    embedded = engine_of(clip_encoder, 32).submit("embed_photos", buffers(contents)).result(SECONDS)
     codes = [str(embedded.failures[row].code) for row in range(len(photos), len(contents))]
     assert codes == [*BROKEN]
     assert lowest_cosine(embedded.vectors[: len(photos)], reference_vectors(clip_encoder, photos)) > 0.9999
@@ -231,7 +231,7 @@ def test_a_decoder_that_fails_on_good_photos_leaves_them_to_the_cores(
     monkeypatch.setattr(device, "decode_on_device", not_here)
     photos = mixed_photos()[:4]
     engine = engine_of(clip_encoder)
-    engine.submit("jpeg", buffers(photos)).result(SECONDS)
+    engine.submit("embed_photos", buffers(photos)).result(SECONDS)
     for future in many(engine, photos, 2 * BATCHES_AHEAD):
         embedded = future.result(SECONDS)
         assert not embedded.failures

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from tests.unit.images.pictures import encoded, scenery
 from tests.unit.inference.faulty_encoder import BROKEN, buffers, mixed_photos
 from udfs.images.frames import decode_frame
+from udfs.inference.engine import Failure
 from udfs.inference.engines.staging import Staged, layout, stage
-from udfs.inference.isolation import Failure
 
 SHAPES = st.lists(st.none() | st.tuples(st.integers(1, 40), st.integers(1, 40)), max_size=40)
 AT_LEAST = (32, 32)

@@ -61,7 +61,7 @@ def stub():
 
 def embedded(name: str, batches) -> list[dict]:
     reference = ModelReference(name, device="cpu", dtype="float32")
-    return [row for result in run_task(iter(batches), reference, KEY, "jpeg", 2) for row in result.to_pylist()]
+    return [row for result in run_task(iter(batches), reference, KEY, "embed_photos", 2) for row in result.to_pylist()]
 
 
 def many(batches: int, rows: int = 2) -> list:

@@ -98,7 +98,7 @@ def test_the_model_unused_longest_makes_room(residents, references):
 def test_a_model_in_use_stays_even_where_there_are_more_than_usual(residents, references):
     first, second, third = references
     with residents.engine(first) as one, residents.engine(second) as two, residents.engine(third) as three:
-        results = [engine.submit("jpeg", buffers(mixed_photos()[:2])) for engine in (one, two, three)]
+        results = [engine.submit("embed_photos", buffers(mixed_photos()[:2])) for engine in (one, two, three)]
         assert all(not future.result().failures for future in results)
         assert used(residents, first) is one.encoder
     assert residents.loads == 3
@@ -129,7 +129,7 @@ def test_a_model_that_does_not_fit_beside_those_in_use_fails(residents, referenc
         loader.failing = [torch.OutOfMemoryError("CUDA out of memory.")]
         with pytest.raises(torch.OutOfMemoryError):
             used(residents, second)
-        assert not engine.submit("jpeg", buffers(mixed_photos()[:2])).result().failures
+        assert not engine.submit("embed_photos", buffers(mixed_photos()[:2])).result().failures
     assert used(residents, second).dimension == 32
 
 
@@ -147,8 +147,8 @@ def test_the_weights_of_a_model_that_made_room_are_given_back(residents, referen
 def test_nothing_is_begun_after_the_end(references):
     residents = Residents(1)
     with residents.engine(references[0]) as engine:
-        future = engine.submit("jpeg", buffers(mixed_photos()[:2]))
+        future = engine.submit("embed_photos", buffers(mixed_photos()[:2]))
     residents.close()
     assert not future.result().failures  # what was submitted is finished
     with pytest.raises(RuntimeError):
-        engine.submit("jpeg", buffers(mixed_photos()[:2]))
+        engine.submit("embed_photos", buffers(mixed_photos()[:2]))

@@ -156,7 +156,7 @@ def test_another_model_under_the_same_name_is_refused(tmp_path):
 def test_a_model_that_is_not_on_this_node_is_named(tmp_path):
     reference = ModelReference(str(tmp_path / "elsewhere"), device="cpu", dtype="float32")
     with pytest.raises(ModelError, match="elsewhere does not exist"):
-        list(run_task(iter([batch("jpeg", PHOTOS[:1])]), reference, "key", "jpeg"))
+        list(run_task(iter([batch("jpeg", PHOTOS[:1])]), reference, "key", "embed_photos"))
 
 
 # Its parent is the test's own process, whose host runs already.

@@ -13,8 +13,8 @@ REFERENCE = ModelReference("a model/ü", "0" * 40, "cuda:1", "bfloat16", scaled_
 @pytest.mark.parametrize(
     "message",
     [
-        Request(REFERENCE, "key", "jpeg", None),
-        Request(REFERENCE, "key", "text", 256),
+        Request(REFERENCE, "key", "embed_photos", None),
+        Request(REFERENCE, "key", "embed_texts", 256),
         Answer(window=48),
         Answer("ModelError", "model x: its weights are missing,\nsuch as y"),
     ],

@@ -26,11 +26,16 @@ if "dbutils" in globals():
 from rich.console import Console
 
 from jobs.job.context import JobContext
+from jobs.retrieval.question import Query
+from jobs.retrieval.searcher import Searcher
 from jobs.settings.load import load_settings
-from jobs.search import Query, render_page, render_table, search
+from jobs.steps.search.page import render_page
+from jobs.steps.search.pictures import pictures_of
+from jobs.steps.search.table import render_table
 
 settings = load_settings(place, overrides.split())
 context = JobContext.create(settings)
+searcher = Searcher.open(settings, say=print)
 console = Console(width=140)
 
 # COMMAND ----------
@@ -41,7 +46,7 @@ console = Console(width=140)
 
 # COMMAND ----------
 
-by_sentence = search(settings, Query(sentence="a car with shattered glass", limit=5))
+by_sentence = searcher.search(Query(sentence="a car with shattered glass", limit=5))
 render_table(by_sentence, console)
 
 # COMMAND ----------
@@ -52,24 +57,20 @@ render_table(by_sentence, console)
 
 # COMMAND ----------
 
-filtered = search(settings, Query(sentence="a car with a dent", where=("severity = severe",), limit=5))
+filtered = searcher.search(Query(sentence="a car with a dent", where=("severity = severe",), limit=5))
 render_table(filtered, console)
 
 # COMMAND ----------
 
 # MAGIC %md
 # MAGIC ## A photo
-# MAGIC Any file: here one of the index's own photos, from the table of sanitised photos.
+# MAGIC The bytes of any file: here one of the index's own photos, from the table of sanitised photos.
 
 # COMMAND ----------
 
-import tempfile
-from pathlib import Path
-
-photo = context.lakehouse.read("photos").where("status = 'ok'").orderBy("photo_id").select("photo_id", "jpeg").first()
-photo_file = Path(tempfile.mkdtemp()) / "photo.jpg"
-photo_file.write_bytes(bytes(photo["jpeg"]))
-by_photo = search(settings, Query(photo=photo_file, limit=5))
+photos = context.lakehouse.read("photos").where("status = 'ok'").orderBy("photo_id")
+photo = bytes(photos.select("jpeg").first()["jpeg"])
+by_photo = searcher.search(Query(photo=photo, limit=5))
 render_table(by_photo, console)
 
 # COMMAND ----------
@@ -80,7 +81,7 @@ render_table(by_photo, console)
 
 # COMMAND ----------
 
-by_both = search(settings, Query(sentence="at night", photo=photo_file, weight=0.4, limit=5))
+by_both = searcher.search(Query(sentence="at night", photo=photo, weight=0.4, limit=5))
 render_table(by_both, console)
 
 # COMMAND ----------
@@ -92,7 +93,7 @@ render_table(by_both, console)
 
 claim_id = by_sentence.hits[0].claim_ids[0] if by_sentence.hits[0].claim_ids else None
 if claim_id:
-    by_claim = search(settings, Query(claim_id=claim_id, limit=5))
+    by_claim = searcher.search(Query(claim_id=claim_id, limit=5))
     render_table(by_claim, console)
 
 # COMMAND ----------
@@ -102,7 +103,7 @@ if claim_id:
 
 # COMMAND ----------
 
-page = render_page(by_sentence)
+page = render_page(by_sentence, *pictures_of(by_sentence, settings.tables))
 if "displayHTML" in globals():
     displayHTML(page)
 else:

@@ -1,26 +1,32 @@
-"""What is asked of the index, and what it answers: plain data."""
+"""What is asked of the index: plain data, and whether it can be asked at all."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from jobs.job.report import Report
+from udfs.errors import InputError
 
-CLAIMS_SHOWN = 5
+if TYPE_CHECKING:
+    from jobs.index.filters import Filter
+
+ENTITIES = ("photo", "narrative")
+LONGEST_SENTENCE = 10_000
+"""Characters. No model reads more than a few hundred words; what is longer is a file that was pasted by mistake."""
+LARGEST_LIMIT = 1000
 
 
 @dataclass(frozen=True)
 class Query:
-    """A question: a sentence, a photo file, or a claim whose photos are the question; a sentence may join either.
+    """A question: a sentence, a photo, or a claim whose photos are the question; a sentence may join either.
 
-    `weight` is the sentence's share (0 to 1) against the photo's. `where` holds filters as jobs.index.filters
-    reads them; all must hold. `entity` is what to find: photo or narrative. A claim does not find itself unless
-    `include_self`.
+    `photo` holds the bytes of a photo file, `photo_name` what to call it. `weight` is the sentence's share (0 to 1)
+    against the photo's. `where` holds filters as jobs.index.filters reads them; all must hold. `entity` is what to
+    find. A claim does not find itself unless `include_self`; its number may be cut short as long as it stays unique.
     """
 
     sentence: str | None = None
-    photo: Path | None = None
+    photo: bytes | None = field(default=None, repr=False)
+    photo_name: str | None = None
     claim_id: str | None = None
     weight: float = 0.5
     where: tuple[str, ...] = ()
@@ -28,62 +34,61 @@ class Query:
     entity: str = "photo"
     include_self: bool = False
 
-    def as_dict(self) -> dict[str, Any]:
-        """The parts that were asked, as JSON values."""
+    @property
+    def words(self) -> str:
+        """The sentence without white space around it; empty where none was asked."""
+        return (self.sentence or "").strip()
+
+    @property
+    def photo_title(self) -> str:
+        """What to call the photo."""
+        return self.photo_name or "the photo"
+
+    def as_dict(self) -> Mapping[str, Any]:
+        """The parts that were asked, as JSON values; of the photo only its name."""
         asked: dict[str, Any] = {
             "sentence": self.sentence,
-            "photo": str(self.photo) if self.photo else None,
+            "photo": None if self.photo is None else self.photo_title,
             "claim_id": self.claim_id,
             "where": list(self.where),
             "entity": self.entity,
         }
-        if self.sentence and (self.photo or self.claim_id):
+        if self.sentence and (self.photo is not None or self.claim_id):
             asked["weight"] = self.weight
         return {name: value for name, value in asked.items() if value}
 
 
-@dataclass(frozen=True)
-class Hit:
-    """One photo (or narrative) that answers. `score` is the cosine; `claim_ids` names up to five of `claims` claims."""
+def checked(query: Query) -> "list[Filter]":
+    """The query's filters, once it is seen that the question makes sense; nothing is read for this.
 
-    rank: int
-    score: float
-    photo_id: str
-    claim_ids: tuple[str, ...] = ()
-    claims: int = 0
-    labels: tuple[str, ...] = ()
-    severity: str | None = None
-    part: str | None = None
-    confidence: float | None = None
-    decision: str | None = None
-    reported_severities: tuple[str, ...] = ()
-    captured_at: str | None = None
-    narrative: str | None = None
-    thumbnail: bytes | None = field(default=None, repr=False)
+    Raises:
+        InputError: nothing was asked, or more than fits together, or a filter is wrong.
+    """
+    from jobs.index.filters import parse_filter
 
-    def as_dict(self) -> dict[str, Any]:
-        """The hit as JSON values, without its picture."""
-        values = {entry.name: getattr(self, entry.name) for entry in fields(self) if entry.name != "thumbnail"}
-        listed = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
-        return {**listed, "score": round(self.score, 6)}
-
-
-@dataclass(frozen=True)
-class SearchResult:
-    """The hits, best first. `candidates` is how many photos the filters on claims left; None without such filters."""
-
-    query: Query
-    hits: tuple[Hit, ...]
-    model_key: str
-    index: str
-    rows: int
-    candidates: int | None = None
-    seconds: Mapping[str, float] = field(default_factory=dict)
-    asked_with: tuple[bytes, ...] = field(default=(), repr=False)
-
-
-@dataclass(frozen=True)
-class SearchReport(Report):
-    """The report of a search, with its result, pictures included, for the table and the page."""
-
-    result: SearchResult | None = None
+    if query.entity not in ENTITIES:
+        raise InputError(f"--entity {query.entity}: must be one of {', '.join(ENTITIES)}.")
+    if not query.words and query.photo is None and query.claim_id is None:
+        raise InputError("Nothing was asked: give a sentence, --photo FILE or --claim ID.")
+    if query.claim_id is not None and not query.claim_id.strip():
+        raise InputError("--claim is empty: give the number of a claim, or its beginning.")
+    if query.photo is not None and query.claim_id is not None:
+        raise InputError("Ask with --photo or with --claim, not with both.")
+    if len(query.words) > LONGEST_SENTENCE:
+        raise InputError(
+            f"The sentence has {len(query.words):,} characters, {LONGEST_SENTENCE:,} are the most: "
+            "describe the damage in a few words."
+        )
+    if not 0 <= query.weight <= 1:
+        raise InputError(f"--weight {query.weight:g}: must lie between 0 (the photo alone) and 1 (the sentence alone).")
+    if query.limit is not None and not 1 <= query.limit <= LARGEST_LIMIT:
+        raise InputError(f"--limit {query.limit}: must lie between 1 and {LARGEST_LIMIT:,}.")
+    filters = [parse_filter(text) for text in query.where]
+    if query.entity != "photo":
+        refused = [entry.column for entry in filters if not entry.on_claims]
+        if refused:
+            raise InputError(
+                f"--where {refused[0]}: {query.entity}s have no damage columns; search photos, "
+                "or filter on claim columns."
+            )
+    return filters

@@ -1,1 +1,1 @@
-"""Search in the vector index: the question, its filters, the hits, and how they are shown."""
+"""What the command search is made of: its report, and how hits are shown in a terminal and on a page."""

@@ -1,0 +1,92 @@
+"""From what a person asks with to vectors: the same way, in the same process, as the photos of the tables went."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from udfs.errors import InputError, ModelError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from jobs.job.model import CurrentModel
+    from jobs.settings.sections import IngestSettings
+
+Encode = Callable[[str, Sequence[bytes | str]], "NDArray[np.float32]"]
+"""(jpeg or text, contents) -> their unit vectors [n, d], in order."""
+TRIES = 2
+
+
+def encoding_by_host(model: "CurrentModel", say: Callable[[str], None]) -> Encode:
+    """Encode by the process that holds the model, which is started where there is none; none of it is loaded here.
+
+    Args:
+        model: the model of the index.
+        say: told when the answer has to wait for the model.
+
+    The function that it gives may be called by several threads at once. It raises InputError for a content that has
+    no vector, and ModelError when the model cannot be loaded or its process ends twice in the middle of a question.
+    """
+
+    def encode(task: str, contents: Sequence[bytes | str]) -> "NDArray[np.float32]":
+        for attempt in range(1, TRIES + 1):
+            try:
+                return _vectors(model, task, contents)
+            except ConnectionError as error:
+                if attempt == TRIES:
+                    raise ModelError(
+                        f"The process that holds the model {model.name} ended {TRIES} times in the middle of the "
+                        f"question ({error}). Ask again; when it happens again, look for what ends it, such as too "
+                        "little memory."
+                    ) from None
+                say(f"the process that holds the model ended; asking a new one for {model.name} ...")
+        raise AssertionError("unreachable")
+
+    return encode
+
+
+def sanitised(content: bytes, name: str, settings: "IngestSettings") -> bytes:
+    """The JPEG that ingest would have written for this photo file.
+
+    Raises:
+        InputError: not a photo that can be read; says why.
+    """
+    from udfs.images.sanitise import SanitiseLimits, sanitise
+
+    limits = SanitiseLimits(
+        longest_side=settings.longest_side,
+        jpeg_quality=settings.jpeg_quality,
+        maximum_bytes=settings.maximum_bytes,
+        maximum_pixels=settings.maximum_pixels,
+    )
+    cleaned = sanitise(content, limits)
+    if cleaned.jpeg is None:
+        raise InputError(
+            f"--photo {name}: not a photo that can be read ({cleaned.error_code}: {cleaned.error_detail})."
+        )
+    return cleaned.jpeg
+
+
+def _vectors(model: "CurrentModel", task: str, contents: Sequence[bytes | str]) -> "NDArray[np.float32]":
+    import numpy as np
+    import pyarrow as pa
+
+    from udfs.inference.host.client import run_task
+
+    kind = pa.binary() if task == "jpeg" else pa.string()
+    asked = pa.RecordBatch.from_arrays(
+        [pa.array([str(number) for number in range(len(contents))]), pa.array(contents, kind)], ["entity_id", task]
+    )
+    batches: Iterator[pa.RecordBatch] = iter([asked])
+    rows = [
+        row
+        for batch in run_task(batches, model.reference, model.model_key, task, cores=model.settings.cores)
+        for row in batch.select(["vector", "error_code", "error_detail"]).to_pylist()
+    ]
+    failed = next((row for row in rows if row["vector"] is None), None)
+    if failed is not None:
+        raise InputError(
+            f"The model {model.name} has no vector for what was asked ({failed['error_code']}: "
+            f"{failed['error_detail']})."
+        )
+    return np.asarray([row["vector"] for row in rows], dtype=np.float32)

@@ -1,0 +1,27 @@
+"""The question and its answer in a person's words."""
+
+from jobs.job.printable import one_line
+from jobs.retrieval.hits import SearchResult
+
+
+def in_words(result: SearchResult) -> str:
+    """The question as a person would put it."""
+    query = result.query
+    photos = query.entity == "photo"
+    parts = []
+    if query.claim_id is not None:
+        parts.append(f"like {'those' if photos else 'that'} of claim {result.claim_id or query.claim_id}")
+    if query.photo is not None:
+        parts.append(f"like {query.photo_title}")
+    if query.words:
+        parts.append(f"of \u201c{query.words}\u201d")
+    text = f"{query.entity.capitalize()}s {' and '.join(parts)}"
+    return one_line(f"{text}, where {' and '.join(query.where)}" if query.where else text)
+
+
+def footing(result: SearchResult) -> str:
+    """Where the hits come from."""
+    among = "" if result.candidates is None else f", {result.candidates:,} of them on claims that pass the filters"
+    seconds = sum(result.seconds.values())
+    hits = f"{len(result.hits)} hit{'' if len(result.hits) == 1 else 's'}"
+    return f"{hits} among {result.rows:,} indexed vectors{among}; model {result.model_key}; {seconds:.2f} s"

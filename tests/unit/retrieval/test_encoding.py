@@ -1,0 +1,123 @@
+"""Questions become vectors where the photos of the tables do: in the process that holds the model."""
+
+import io
+import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from PIL import Image
+
+from jobs.index.protocol import CLAIMS, VECTORS
+from jobs.index.schemas import vectors_schema
+from jobs.index.stores.lance import LanceStore
+from jobs.job.model import current_model
+from jobs.retrieval import encoding
+from jobs.retrieval.encoding import encoding_by_host, sanitised
+from jobs.retrieval.question import Query
+from jobs.retrieval.searcher import Searcher
+from tests.unit.index.index_rows import claim_rows, photo_id, vector_rows
+from udfs.errors import InputError, ModelError
+from udfs.inference.host.client import run_task
+
+SIZES = [(900, 700), (64, 48), (2600, 1900), (333, 1000)]
+
+
+def photo(number, size):
+    noise = np.random.default_rng(number).integers(0, 256, (size[1] // 8, size[0] // 8, 3), dtype=np.uint8)
+    target = io.BytesIO()
+    Image.fromarray(noise).resize(size).save(target, "JPEG", quality=95)
+    return target.getvalue()
+
+
+@pytest.fixture(scope="module")
+def originals():
+    return [photo(number, size) for number, size in enumerate(SIZES)]
+
+
+@pytest.fixture
+def of_clip(settings, clip):
+    """Settings whose photo model is the tiny CLIP, which shrinks photos as it decodes them."""
+    photo_model = settings.models.photo.model_copy(
+        update={"name": clip.name, "device": "cpu", "dtype": "float32", "scaled_decoding": True}
+    )
+    return settings.model_copy(update={"models": settings.models.model_copy(update={"photo": photo_model})})
+
+
+def indexed(settings, originals):
+    """What ingest, embed and sync-index make of these photos: cleaned, and through the model in one batch."""
+    model = current_model(settings.models.photo)
+    jpegs = [sanitised(content, "photo", settings.ingest) for content in originals]
+    ids = [photo_id(number) for number in range(len(jpegs))]
+    batch = pa.RecordBatch.from_arrays([pa.array(ids), pa.array(jpegs, pa.binary())], ["entity_id", "jpeg"])
+    embedded = pa.Table.from_batches(run_task(iter([batch]), model.reference, model.model_key, "jpeg"))
+    store = LanceStore.create(settings.index.root, model.model_key, model.dimension)
+    rows = [
+        {**row, "vector": vector}
+        for row, vector in zip(vector_rows(range(len(ids))).to_pylist(), embedded["vector"].to_pylist(), strict=True)
+    ]
+    store.upsert(VECTORS, pa.Table.from_pylist(rows, vectors_schema(model.dimension)))
+    store.upsert(CLAIMS, claim_rows([("C-1", number) for number in range(len(ids))]))
+
+
+def test_a_photo_of_the_index_finds_itself_with_the_very_same_vector(of_clip, originals):
+    indexed(of_clip, originals)
+    searcher = Searcher.open(of_clip)
+    for number, content in enumerate(originals):
+        best = searcher.search(Query(photo=content, limit=1)).hits[0]
+        assert best.entity_id == photo_id(number)
+        assert best.score >= 0.999999
+
+
+def test_a_photo_that_is_none_is_refused_by_its_name(of_clip):
+    with pytest.raises(InputError, match=r"--photo notes.txt: not a photo that can be read \(not_an_image"):
+        sanitised(b"no picture at all", "notes.txt", of_clip.ingest)
+
+
+def test_two_questions_at_once_start_one_host(of_clip):
+    encode = encoding_by_host(current_model(of_clip.models.photo), pytest.fail)
+    with ThreadPoolExecutor(2) as threads:
+        first, second = threads.map(lambda _: encode("text", ["a dent"]), range(2))
+    assert np.array_equal(first, second)
+
+
+def ending(runs, monkeypatch):
+    """Has the host killed in the middle of the first `runs` questions, as the system does when memory is short."""
+    tried = []
+
+    def run(batches, reference, *rest, **options):
+        worker = next(run_task(iter([question()]), reference, *rest, **options))["worker"][0].as_py()
+        tried.append(worker)
+
+        def broken():
+            yield from batches
+            if len(tried) <= runs:
+                os.kill(int(worker.rpartition(":")[2]), signal.SIGKILL)
+
+        yield from run_task(broken(), reference, *rest, **options)
+
+    monkeypatch.setattr("udfs.inference.host.client.run_task", run)
+    return tried
+
+
+def question():
+    return pa.RecordBatch.from_arrays([pa.array(["0"]), pa.array(["a dent"])], ["entity_id", "text"])
+
+
+def test_a_host_that_ends_in_mid_question_is_asked_anew_once(of_clip, monkeypatch):
+    said = []
+    encode = encoding_by_host(current_model(of_clip.models.photo), said.append)
+    expected = encode("text", ["a dent"])
+    tried = ending(1, monkeypatch)
+    assert np.array_equal(encode("text", ["a dent"]), expected)
+    assert len(set(tried)) == 2
+    assert any("ended" in line for line in said)
+
+
+def test_a_host_that_ends_again_is_a_clear_line(of_clip, monkeypatch):
+    encode = encoding_by_host(current_model(of_clip.models.photo), lambda _: None)
+    ending(encoding.TRIES, monkeypatch)
+    with pytest.raises(ModelError, match="ended 2 times in the middle of the question"):
+        encode("text", ["a dent"])

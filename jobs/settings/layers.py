@@ -55,7 +55,7 @@ def _parse(text: str, name: str) -> dict[str, Any]:
 
 
 def override_layer(overrides: Sequence[str]) -> dict[str, Any]:
-    """`a.b=c` pairs as nested values; each value is read as YAML.
+    """`a.b=c` pairs as nested values, still text.
 
     Raises:
         SettingsError: a pair has no `=`, or contradicts one before it.
@@ -65,17 +65,13 @@ def override_layer(overrides: Sequence[str]) -> dict[str, Any]:
         key, separator, text = override.partition("=")
         if not separator or not key.strip():
             raise SettingsError(f"--set {override}: write it as a.b=c, for example --set models.photo.batch_size=16")
-        try:
-            value = yaml.safe_load(text) if text else None
-        except yaml.YAMLError:
-            value = text
         target = layer
         *parents, last = key.strip().split(".")
         for parent in parents:
             target = target.setdefault(parent, {})
             if not isinstance(target, dict):
                 raise SettingsError(f"--set {override}: {parent} was set to a value before; set one or the other.")
-        target[last] = value
+        target[last] = text
     return layer
 
 

@@ -1,21 +1,14 @@
 """Read the settings of a place: defaults < conf/base.yaml < conf/<place>.yaml < environment < --set a.b=c."""
 
-import difflib
 import os
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from jobs.settings.layers import (
-    ENVIRONMENT_PREFIX,
-    environment_layer,
-    override_layer,
-    place_layer,
-    shipped_layer,
-)
+from jobs.settings.keys import checked
+from jobs.settings.layers import ENVIRONMENT_PREFIX, environment_layer, override_layer, place_layer, shipped_layer
 from jobs.settings.sections import Settings
 from udfs.errors import SettingsError
 
@@ -25,30 +18,28 @@ def load_settings(config: str | None = None, overrides: Sequence[str] = ()) -> S
 
     Args:
         config: a place (demo, local, databricks) or the path of a YAML file; None takes CLAIMLENS_PLACE, else local.
-        overrides: `a.b=c` pairs, as given to --set; values are read as YAML.
+        overrides: `a.b=c` pairs, as given to --set. Where a setting is a text it is taken as it is written, else
+            read as YAML.
 
     Raises:
         SettingsError: names the key, where it was set, and the nearest valid key.
     """
     place = config or os.environ.get(f"{ENVIRONMENT_PREFIX}PLACE") or "local"
-    layers = [shipped_layer("base"), place_layer(place)]
-    chosen = override_layer(overrides)
-    environment = environment_layer()
-    for name, values in [*layers, ("environment", environment), ("--set", chosen)]:
-        _refuse_unknown(Settings, values, (), name)
-
-    class Layered(Settings):
-        pass
-
-    Layered.layers = layers
-    named = {"place": Path(place).stem}
+    files = [shipped_layer("base"), place_layer(place), ("the place", {"place": Path(place).stem})]
+    texts = [("environment", environment_layer()), ("--set", override_layer(overrides))]
+    layers = [(name, checked(Settings, values, name, texts=False)) for name, values in files]
+    layers += [(name, checked(Settings, values, name, texts=True)) for name, values in texts]
+    merged: dict[str, Any] = {}
+    for _, values in layers:
+        merged = _merged(merged, values)
     try:
-        return Layered(**{**named, **chosen})
+        return Settings.model_validate(merged)
     except ValidationError as error:
         first = error.errors()[0]
         path = tuple(str(part) for part in first["loc"])
-        origin = _origin(path, [*layers, ("environment", environment), ("--set", chosen)])
-        raise SettingsError(f"{'.'.join(path)} in {origin}: {first['msg']}. Correct the value there.") from None
+        raise SettingsError(
+            f"{'.'.join(path)} in {_origin(path, layers)}: {first['msg']}. Correct the value there."
+        ) from None
 
 
 def public_settings(settings: Settings) -> dict[str, Any]:
@@ -56,40 +47,22 @@ def public_settings(settings: Settings) -> dict[str, Any]:
     return settings.model_dump(mode="json")
 
 
-def shipped_names(folder: str) -> list[str]:
-    """Names (without .yaml) of what ships in conf/<folder>, for messages and listings."""
-    entries = resources.files("conf").joinpath(folder).iterdir()
-    return sorted(entry.name.removesuffix(".yaml") for entry in entries if entry.name.endswith(".yaml"))
-
-
-def _refuse_unknown(model: type[BaseModel], values: Mapping[str, Any], path: tuple[str, ...], origin: str) -> None:
-    for key, value in values.items():
-        field = model.model_fields.get(str(key))
-        if field is None:
-            wanted = ".".join((*path, str(key)))
-            beside = difflib.get_close_matches(str(key), model.model_fields, n=1, cutoff=0.4)
-            near = [".".join((*path, name)) for name in beside]
-            near = near or difflib.get_close_matches(wanted, _all_keys(Settings, ()), n=1, cutoff=0.3)
-            hint = f"the nearest valid key is {near[0]}" if near else f"valid: {', '.join(model.model_fields)}"
-            raise SettingsError(f"{wanted} in {origin} is not a setting; {hint}.")
-        section = field.annotation
-        if isinstance(section, type) and issubclass(section, BaseModel) and isinstance(value, Mapping):
-            _refuse_unknown(section, value, (*path, str(key)), origin)
-
-
-def _all_keys(model: type[BaseModel], path: tuple[str, ...]) -> list[str]:
-    keys: list[str] = []
-    for name, field in model.model_fields.items():
-        keys.append(".".join((*path, name)))
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            keys.extend(_all_keys(field.annotation, (*path, name)))
-    return keys
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Mappings key by key; any other value of `above` takes the place of what is below."""
+    both = dict(below)
+    for key, value in above.items():
+        under = both.get(key)
+        both[key] = _merged(under, value) if isinstance(under, Mapping) and isinstance(value, Mapping) else value
+    return both
 
 
 def _origin(path: Sequence[str], layers: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
     for name, values in reversed(layers):
         found: object = values
         for part in path:
+            if isinstance(found, list) and part.isdigit() and int(part) < len(found):
+                found = found[int(part)]
+                continue
             if not isinstance(found, Mapping) or part not in found:
                 break
             found = found[part]

@@ -1,15 +1,8 @@
 """The one settings object: defaults < conf/base.yaml < conf/<place>.yaml < environment < --set a.b=c."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
-
-from jobs.settings.layers import (
-    ENVIRONMENT_PREFIX,
-)
 
 
 class Section(BaseModel):
@@ -22,7 +15,9 @@ class SparkSettings(Section):
     """How the Spark session is found or built."""
 
     app_name: str = Field("claimlens", description="Name of the Spark application")
-    master: str | None = Field(None, description="Master URL; null takes the running session's, else local[*]")
+    master: str | None = Field(
+        None, description="Master URL; null: the running session's, else local[*,4] (all cores, four attempts a task)"
+    )
     remote: str | None = Field(None, description="Spark Connect address, for example sc://host:15002 or local[2]")
     driver_memory: str = Field("2g", description="Memory of the driver's JVM")
     shuffle_partitions: int = Field(8, ge=1, description="Tasks after a shuffle")
@@ -52,14 +47,10 @@ class ClaimSettings(Section):
     multiline: bool = Field(True, description="json: the file is one array, not one record a line")
     options: dict[str, str] = Field({}, description="Further options for Spark's reader")
     columns: dict[str, str] = Field({}, description="column of claims -> column of the source, dots for nesting")
-    date_formats: list[str] = [
-        "yyyy-MM-dd HH:mm:ss",
-        "yyyy-MM-dd'T'HH:mm:ss",
-        "yyyy-MM-dd",
-        "dd-MM-yyyy",
-        "dd/MM/yyyy",
-        "dd.MM.yyyy",
-    ]  # tried in this order; the first that fits a value decides, so put your own first
+    date_formats: list[str] = Field(
+        ["yyyy-MM-dd HH:mm:ss", "yyyy-MM-dd'T'HH:mm:ss", "yyyy-MM-dd", "dd-MM-yyyy", "dd/MM/yyyy", "dd.MM.yyyy"],
+        description="Tried in this order; the first that fits a value decides, so put your own first",
+    )
     sentinel_dates: list[str] = Field(["1900-01-01"], description="Dates that stand for 'not known': kept and flagged")
     dirty_keys: list[str] = Field(
         [r"(?i)as per list.*", r"(?i)n/?a", r"(?i)unknown", r"-+", r"\s*"],
@@ -154,22 +145,24 @@ class ClassifySettings(Section):
 class AssessSettings(Section):
     """How reported severities compare with seen ones."""
 
-    # reported severity in lower case -> minor, moderate or severe
-    severity_map: dict[str, str] = {
-        "trivial": "minor",
-        "trivial damage": "minor",
-        "minor": "minor",
-        "minor damage": "minor",
-        "low": "minor",
-        "moderate": "moderate",
-        "moderate damage": "moderate",
-        "medium": "moderate",
-        "major": "severe",
-        "major damage": "severe",
-        "severe": "severe",
-        "high": "severe",
-        "total loss": "severe",
-    }
+    severity_map: dict[str, str] = Field(
+        {
+            "trivial": "minor",
+            "trivial damage": "minor",
+            "minor": "minor",
+            "minor damage": "minor",
+            "low": "minor",
+            "moderate": "moderate",
+            "moderate damage": "moderate",
+            "medium": "moderate",
+            "major": "severe",
+            "major damage": "severe",
+            "severe": "severe",
+            "high": "severe",
+            "total loss": "severe",
+        },
+        description="Reported severity in lower case -> minor, moderate or severe",
+    )
 
 
 class IndexSettings(Section):
@@ -216,15 +209,10 @@ class DemoSettings(Section):
     seed: int = Field(7, description="Same seed, same bytes")
 
 
-class Settings(BaseSettings):
-    """Everything a user may set. See conf/base.yaml for the commented defaults."""
+class Settings(Section):
+    """Everything a user may set; the README's table is made from this."""
 
-    model_config = SettingsConfigDict(
-        extra="forbid", frozen=True, env_prefix=ENVIRONMENT_PREFIX, env_nested_delimiter="__"
-    )
-    layers: ClassVar[Sequence[tuple[str, Mapping[str, Any]]]] = ()
-
-    place: str = "local"
+    place: str = Field("local", description="Where this runs; --config names it")
     spark: SparkSettings = SparkSettings()
     tables: TableSettings = TableSettings()
     ingest: IngestSettings = IngestSettings()
@@ -239,32 +227,3 @@ class Settings(BaseSettings):
     report: ReportSettings = ReportSettings()
     limits: LimitSettings = LimitSettings()
     demo: DemoSettings = DemoSettings()
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Order of precedence, strongest first. `init_settings` carries --set; files come in as `layers`."""
-        del dotenv_settings, file_secret_settings
-        files = [_LayerSource(settings_cls, values) for _, values in reversed(cls.layers)]
-        return (init_settings, env_settings, *files)
-
-
-class _LayerSource(PydanticBaseSettingsSource):
-    """One YAML file's values as a settings source."""
-
-    def __init__(self, settings_cls: type[BaseSettings], values: Mapping[str, Any]) -> None:
-        super().__init__(settings_cls)
-        self._values = values
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        del field
-        return self._values.get(field_name), field_name, False
-
-    def __call__(self) -> dict[str, Any]:
-        return dict(self._values)

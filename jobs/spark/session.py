@@ -73,7 +73,7 @@ def spark_session(settings: SparkSettings) -> "SparkSession":
         "spark.driver.bindAddress": "127.0.0.1",
         **common,
     }
-    master = settings.remote or settings.master or "local[*]"
+    master = settings.remote or settings.master or "local[*,4]"
     if not master.startswith("local"):
         del local["spark.driver.host"], local["spark.driver.bindAddress"]
     chosen = builder.remote(master) if settings.remote else builder.master(master)

@@ -1,6 +1,5 @@
 """One photo's bytes in; a clean JPEG and what is worth keeping of the original out, or the reason why not."""
 
-import hashlib
 import io
 import threading
 from contextlib import nullcontext
@@ -75,11 +74,6 @@ class SanitisedPhoto:
     """Local time of the camera, without zone."""
     perceptual_hash: int | None = None
     """imagehash.phash of the sanitised JPEG, signed 64-bit."""
-
-
-def content_hash(content: bytes) -> str:
-    """SHA-256 of the original's bytes in lower-case hexadecimal: the photo_id."""
-    return hashlib.sha256(content).hexdigest()
 
 
 def sanitise(content: bytes, limits: SanitiseLimits) -> SanitisedPhoto:

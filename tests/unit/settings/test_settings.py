@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from jobs.settings.layers import PLACES
+from jobs.settings.keys import plain_keys
+from jobs.settings.layers import PLACES, shipped_layer
 from jobs.settings.load import load_settings
+from jobs.settings.sections import Settings
 from udfs.errors import SettingsError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -28,10 +30,12 @@ def test_each_layer_beats_the_one_below(tmp_path, monkeypatch):
     assert load_settings("local").ingest.claims.columns["claim_id"] == "claim_no"
     place = tmp_path / "nightly.yaml"
     place.write_text(
-        "classify:\n  taxonomy: property\ningest:\n  longest_side: 900\nmodels:\n  photo: {batch_size: 5}\n"
+        "classify:\n  taxonomy: property\ningest:\n  longest_side: 900\n"
+        "  claims:\n    columns: {policy_id: police}\nmodels:\n  photo: {batch_size: 5}\n"
     )
     from_file = load_settings(str(place))
-    assert from_file.classify.taxonomy == "property"  # the place beats base.yaml, which says vehicle
+    assert from_file.classify.taxonomy == "property"
+    assert from_file.ingest.claims.columns["policy_id"] == "police"  # the place beats base.yaml, which says policy_no
     assert from_file.ingest.longest_side == 900  # and the default
     assert from_file.ingest.claims.columns["claim_id"] == "claim_no"  # the rest of the section stays
     monkeypatch.setenv("CLAIMLENS_INGEST__LONGEST_SIDE", "800")
@@ -104,8 +108,53 @@ def test_set_that_is_no_pair_is_refused(override):
         load_settings("local", [override])
 
 
-def test_set_keeps_text_that_is_no_yaml():
-    assert load_settings("local", ["models.photo.name=[half: open"]).models.photo.name == "[half: open"
+@pytest.mark.parametrize("text", ["[half: open", "#1 photos", "No", "1e3", "0042", "2024-01-01", "a: b", "*", "~/x"])
+@pytest.mark.parametrize("door", ["set", "environment"])
+def test_a_text_is_taken_as_it_is_written(text, door, monkeypatch):
+    if door == "environment":
+        monkeypatch.setenv("CLAIMLENS_INGEST__GLOB", text)
+    assert load_settings("local", [f"ingest.glob={text}"] if door == "set" else []).ingest.glob == text
+
+
+def test_values_of_other_types_are_read_as_yaml():
+    chosen = load_settings(
+        "local",
+        [
+            "models.photo.batch_size=16",
+            "embed.partitions=null",
+            "tables.staging=",
+            "ingest.recursive=no",
+            "limits.failure_rate=5e-1",
+            "ingest.claims.sentinel_dates=['1900-01-01', '1970-01-01']",
+            "spark.config.spark.sql.shuffle.partitions=7",
+            "spark.master='local[2,4]'",
+            "models.text.name=bundled:demo",
+        ],
+    )
+    assert chosen.models.photo.batch_size == 16
+    assert (chosen.embed.partitions, chosen.tables.staging) == (None, None)
+    assert chosen.ingest.recursive is False
+    assert chosen.limits.failure_rate == 0.5
+    assert chosen.ingest.claims.sentinel_dates == ["1900-01-01", "1970-01-01"]
+    assert chosen.spark.config == {"spark.sql.shuffle.partitions": "7"}
+    assert chosen.spark.master == "local[2,4]"
+    assert chosen.models.text is not None
+    assert chosen.models.text.name == "bundled:demo"
+    assert load_settings("local", ["spark.config={spark.a: 'true'}"]).spark.config == {"spark.a": "true"}
+
+
+def test_unknown_key_in_a_section_that_may_be_null():
+    with pytest.raises(SettingsError, match=r"models\.text\.nme in --set .* models\.text\.name"):
+        load_settings("local", ["models.text.nme=x"])
+
+
+def test_base_says_nothing_that_is_the_default_already():
+    values = shipped_layer("base")[1]
+    for path, field in plain_keys(Settings):
+        said: object = values
+        for part in path:
+            said = said.get(part) if isinstance(said, dict) else None
+        assert said is None or said != field.default, ".".join(path)
 
 
 def test_place_that_is_not_there():
@@ -142,14 +191,11 @@ def test_the_wheel_carries_conf(wheel):
 
 def test_settings_load_from_the_archive_itself(wheel, tmp_path):
     """As on an executor or under spark-submit: nothing unpacked, another working directory."""
-    code = (
-        "import jobs.settings.load as s; print(s.__file__); "
-        "print(s.load_settings('demo').demo.root, s.shipped_names('taxonomies'))"
-    )
+    code = "import jobs.settings.load as s; print(s.__file__); print(s.load_settings('demo').demo.root)"
     environment = {**os.environ, "PYTHONPATH": str(wheel)}
     run = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
     )
     place, values = run.stdout.splitlines()
     assert place.startswith(str(wheel))
-    assert values.startswith(".claimlens/demo/input ['property', 'vehicle'")
+    assert values == ".claimlens/demo/input"

@@ -1,10 +1,12 @@
 """The filters of a search: `column operator value`, checked against the known columns before anything is read."""
 
 import difflib
+import operator
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from typing import Any
 
 from jobs.lakehouse.contracts import CLAIM_ASSESSMENTS, CLAIMS
 from udfs.errors import InputError
@@ -13,7 +15,7 @@ OPERATORS = ("!=", "<=", ">=", "=", "<", ">", "contains", "in")
 _GRAMMAR = re.compile(
     r"^\s*(?P<column>\w+)\s*(?P<operator>!=|<=|>=|==?|<|>|\bcontains\b|\bin\b)\s*(?P<value>.+?)\s*$", re.I | re.S
 )
-_LIST = re.compile(r"'(?P<single>[^']*)'|\"(?P<double>[^\"]*)\"|(?P<bare>[^,]+)")
+_LIST = re.compile(r"\s*(?:'(?P<single>[^']*)'|\"(?P<double>[^\"]*)\"|(?P<bare>[^,]+))")
 
 DAMAGE_COLUMNS: Mapping[str, str] = {
     "damage": "ARRAY<STRING>",
@@ -35,33 +37,73 @@ CLAIM_FILTER_COLUMNS: Mapping[str, str] = {
 """Columns of a claim and of its assessment."""
 
 
+Value = str | int | float | bool | date | datetime
+STORED = {"damage": "labels", "claim_id": "claim_ids"}
+"""Columns that an index row keeps under another name."""
+_COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
 @dataclass(frozen=True)
 class Filter:
-    """One condition. `on_claims` tells a claim's column from a photo's."""
+    """One condition, as structure; each store compiles it for itself.
+
+    `type` is the column's Spark type, and `values` have its Python type (text in lower case: it compares without regard
+    to case). `on_claims` tells a claim's column, of which an index row has one value per claim, from a photo's.
+    """
 
     column: str
     type: str
     operator: str
-    values: tuple[str, ...]
+    values: tuple[Value, ...]
     on_claims: bool
 
     @property
-    def sql(self) -> str:
-        """The condition in the SQL of the index. Text compares without regard to case; a null never passes."""
-        if self.type == "ARRAY<STRING>":
-            return self._on_list()
-        name = f"lower({self.column})" if self.type == "STRING" else self.column
-        literals = [_literal(self.type, value, self) for value in self.values]
-        if self.operator == "contains":
-            return f"strpos({name}, {literals[0]}) > 0"
-        if self.operator == "in":
-            return f"{name} IN ({', '.join(literals)})"
-        return f"{name} {'<>' if self.operator == '!=' else self.operator} {literals[0]}"
+    def stored(self) -> str:
+        """The column of an index row that holds what is compared."""
+        return STORED.get(self.column, self.column)
 
-    def _on_list(self) -> str:
-        name = "labels" if self.column == "damage" else self.column
-        held = " OR ".join(f"array_has({name}, {_quoted(value.lower())})" for value in self.values)
-        return f"NOT ({held})" if self.operator == "!=" else f"({held})"
+    def passes(self, value: "Value | Iterable[str | None] | None") -> bool:
+        """Whether one value passes; nothing is known of a null, so it never does."""
+        if value is None:
+            return False
+        if self.type == "ARRAY<STRING>":
+            held = not {entry.lower() for entry in _texts(value)}.isdisjoint(map(str, self.values))
+            return not held if self.operator == "!=" else held
+        compared = value.lower() if isinstance(value, str) else value
+        if self.operator == "contains":
+            return str(self.values[0]) in str(compared)
+        if self.operator == "in":
+            return compared in self.values
+        return _COMPARE[self.operator](compared, self.values[0])
+
+
+def _texts(value: object) -> list[str]:
+    return [entry for entry in value if isinstance(entry, str)] if isinstance(value, Iterable) else []
+
+
+def matches(filters: Sequence[Filter], columns: Mapping[str, Any]) -> bool:
+    """Whether an index row passes: each filter on the photo holds, and one of its claims passes all filters on claims.
+
+    `columns` is the row as the index keeps it: a photo's columns as values, a claim's as lists that run along
+    `claim_ids`.
+    """
+    if not all(entry.passes(columns.get(entry.stored)) for entry in filters if not entry.on_claims):
+        return False
+    on_claims = [entry for entry in filters if entry.on_claims]
+    if not on_claims:
+        return True
+    held = [columns.get(entry.stored) or [] for entry in on_claims]
+    return any(
+        all(entry.passes(value) for entry, value in zip(on_claims, claim, strict=True))
+        for claim in zip(*held, strict=True)
+    )
 
 
 def parse_filter(text: str) -> Filter:
@@ -79,21 +121,20 @@ def parse_filter(text: str) -> Filter:
             "for example --where 'reported_severity = Total Loss'."
         )
     column = match["column"].lower()
-    operator = "=" if match["operator"] == "==" else match["operator"].lower()
+    how = "=" if match["operator"] == "==" else match["operator"].lower()
     on_claims = column not in DAMAGE_COLUMNS
     kind = CLAIM_FILTER_COLUMNS.get(column) if on_claims else DAMAGE_COLUMNS[column]
     if kind is None:
         raise InputError(f"--where {text!r}: {column} is not a column of claims or photos; {_nearest(column)}.")
-    values = _values(match["value"]) if operator == "in" else (_unquoted(match["value"]),)
+    values = _values(match["value"]) if how == "in" else (_unquoted(match["value"]),)
     if not values or not all(values):
         raise InputError(f"--where {text!r}: the value is missing.")
-    if kind == "ARRAY<STRING>" and operator in {"<", "<=", ">", ">="}:
+    if kind == "ARRAY<STRING>" and how in {"<", "<=", ">", ">="}:
         raise InputError(f"--where {text!r}: {column} is a list; use contains, =, != or in.")
-    if kind not in {"ARRAY<STRING>", "STRING"} and operator == "contains":
+    if kind not in {"ARRAY<STRING>", "STRING"} and how == "contains":
         raise InputError(f"--where {text!r}: contains is for text and lists, {column} is neither.")
-    parsed = Filter(column, kind, operator, values, on_claims)
-    _ = parsed.sql  # a value that does not fit its column is refused here, not in the middle of a search
-    return parsed
+    typed = tuple(_typed(kind, value, column) for value in values)
+    return Filter(column, kind, how, typed, on_claims)
 
 
 def _values(text: str) -> tuple[str, ...]:
@@ -112,24 +153,21 @@ def _nearest(column: str) -> str:
     return f"the nearest is {near[0]}" if near else f"known are {', '.join(known)}"
 
 
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-def _literal(kind: str, value: str, used: Filter) -> str:
+def _typed(kind: str, value: str, column: str) -> Value:
+    """The value in the column's type; one that does not fit is refused here, not in the middle of a search."""
     try:
         if kind in {"INT", "DOUBLE"}:
             number = float(value)
             if number - number != 0:
                 raise ValueError(value)
-            return str(int(number)) if number == int(number) else repr(number)
+            return int(number) if number == int(number) else number
         if kind in {"DATE", "TIMESTAMP_NTZ"}:
             moment = datetime.fromisoformat(value).replace(tzinfo=None)
-            return f"date '{moment:%Y-%m-%d}'" if kind == "DATE" else f"timestamp '{moment:%Y-%m-%d %H:%M:%S}'"
+            return moment.date() if kind == "DATE" else moment
         if kind == "BOOLEAN":
-            return {"true": "true", "yes": "true", "false": "false", "no": "false"}[value.lower()]
+            return {"true": True, "yes": True, "false": False, "no": False}[value.lower()]
     except (ValueError, KeyError):
         day = "a date like 2024-05-31"
         wanted = {"BOOLEAN": "true or false", "DATE": day, "TIMESTAMP_NTZ": day}
-        raise InputError(f"--where: {used.column} needs {wanted.get(kind, 'a number')}, not {value!r}.") from None
-    return _quoted(value.lower())
+        raise InputError(f"--where: {column} needs {wanted.get(kind, 'a number')}, not {value!r}.") from None
+    return value.lower()

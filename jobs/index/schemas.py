@@ -18,6 +18,39 @@ _NOT_FROM_ASSESSMENT = {"claim_id", "model_key", "head_key", "reported_severity"
 CLAIM_COLUMNS = tuple(column for column in CLAIMS_CONTRACT.columns if column.name not in _NOT_INDEXED)
 ASSESSMENT_COLUMNS = tuple(column for column in CLAIM_ASSESSMENTS.columns if column.name not in _NOT_FROM_ASSESSMENT)
 
+CLAIM_FIELDS = tuple(column.name for column in (*CLAIM_COLUMNS, *ASSESSMENT_COLUMNS))
+"""Columns of an index row that hold one value per claim, beside claim_ids."""
+KEY = ("entity", "entity_id")
+VECTOR_HASH = "vector_hash"
+HASHES = (ROW_HASH, VECTOR_HASH)
+"""A row's two hashes: of every column but the vector, and of key and vector. A relabelling changes only the first."""
+
+
+def index_schema(dimension: int) -> "pa.Schema":
+    """One row per photo or passage: its unit vector, what the classifier saw, its text, and its claims as lists."""
+    import pyarrow as pa
+
+    arrow = _arrow_types()
+    claims = [pa.field(column.name, pa.list_(arrow[column.type])) for column in (*CLAIM_COLUMNS, *ASSESSMENT_COLUMNS)]
+    return pa.schema(
+        [
+            _key("entity", 1),
+            _key("entity_id", 2),
+            pa.field("vector", pa.list_(pa.float32(), dimension)),
+            pa.field("labels", pa.list_(pa.string())),
+            pa.field("severity", pa.string()),
+            pa.field("part", pa.string()),
+            pa.field("confidence", pa.float32()),
+            pa.field("decision", pa.string()),
+            pa.field("captured_at", pa.timestamp("us")),
+            pa.field("text", pa.string()),
+            pa.field("claim_ids", pa.list_(pa.string())),
+            *claims,
+            pa.field(ROW_HASH, pa.int64(), nullable=False),
+            pa.field(VECTOR_HASH, pa.int64(), nullable=False),
+        ]
+    )
+
 
 def vectors_schema(dimension: int) -> "pa.Schema":
     """One row per photo or narrative: its unit vector, a small JPEG, and what the classifier saw."""
@@ -44,15 +77,7 @@ def claims_schema() -> "pa.Schema":
     """One row per claim and photo (photo_id is empty where a claim has none), with claim and assessment columns."""
     import pyarrow as pa
 
-    arrow = {
-        "STRING": pa.string(),
-        "INT": pa.int32(),
-        "DOUBLE": pa.float64(),
-        "BOOLEAN": pa.bool_(),
-        "DATE": pa.date32(),
-        "TIMESTAMP_NTZ": pa.timestamp("us"),
-        "ARRAY<STRING>": pa.list_(pa.string()),
-    }
+    arrow = _arrow_types()
     columns = [pa.field(column.name, arrow[column.type]) for column in (*CLAIM_COLUMNS, *ASSESSMENT_COLUMNS)]
     return pa.schema(
         [_key("claim_id", 1), _key("photo_id", 2), *columns, pa.field(ROW_HASH, pa.int64(), nullable=False)]
@@ -93,6 +118,20 @@ def fitted(batch: "pa.RecordBatch", schema: "pa.Schema") -> "pa.RecordBatch":
             column = column.cast(field.type)
         columns.append(column)
     return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _arrow_types() -> "dict[str, pa.DataType]":
+    import pyarrow as pa
+
+    return {
+        "STRING": pa.string(),
+        "INT": pa.int32(),
+        "DOUBLE": pa.float64(),
+        "BOOLEAN": pa.bool_(),
+        "DATE": pa.date32(),
+        "TIMESTAMP_NTZ": pa.timestamp("us"),
+        "ARRAY<STRING>": pa.list_(pa.string()),
+    }
 
 
 def _key(name: str, position: int) -> "pa.Field":

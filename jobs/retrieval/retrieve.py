@@ -33,7 +33,7 @@ def nearest(
     Returns:
         At most `limit` candidates, and how many entities the filters on claims left (None without such filters).
     """
-    where = [f"entity = '{entity}'", *(entry.sql for entry in filters if not entry.on_claims)]
+    where = [f"entity = '{entity}'", *(_sql(entry) for entry in filters if not entry.on_claims)]
     if excluded:
         where.append(f"NOT ({_among('entity_id', excluded)})")
     conditions = _on_claims(filters)
@@ -165,7 +165,7 @@ def _claims_column(entity: str) -> str:
 
 
 def _on_claims(filters: "Sequence[Filter]") -> list[str]:
-    return [entry.sql for entry in filters if entry.on_claims]
+    return [_sql(entry) for entry in filters if entry.on_claims]
 
 
 def _rows(batches: "Iterable[pa.RecordBatch]") -> list[dict[str, Any]]:
@@ -182,3 +182,9 @@ def _among(column: str, values: tuple[str, ...]) -> str:
 
 def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
+
+
+def _sql(entry: "Filter") -> str:
+    from jobs.index.stores.lance.filter_sql import on_value
+
+    return on_value(entry, "labels" if entry.column == "damage" else entry.column)

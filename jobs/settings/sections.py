@@ -168,7 +168,11 @@ class AssessSettings(Section):
 class IndexSettings(Section):
     """The vector index."""
 
+    kind: str = Field("lance", description="Store that keeps it: lance, or the name of one that a package adds")
     root: str = Field(".claimlens/index", description="Directory of the indexes, one for each model_key")
+    verify_every: int = Field(
+        20, ge=0, description="Every so many syncs the contents are proved against the tables; 0: only by verify"
+    )
 
 
 class SearchSettings(Section):

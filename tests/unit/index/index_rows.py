@@ -1,11 +1,14 @@
 """Rows for index tests, in the index's own schema."""
 
+import hashlib
+
 import numpy as np
 import pyarrow as pa
 
-from jobs.index.schemas import claims_schema, vectors_schema
+from jobs.index.schemas import CLAIM_FIELDS, index_schema
 
 DIMENSION = 8
+MODEL = "model-a"
 
 
 def photo_id(number):
@@ -17,40 +20,33 @@ def unit_vectors(count, seed=0, dimension=DIMENSION):
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def vector_rows(numbers, *, revision=0, labels=None, **columns):
-    """One photo per number; `revision` changes the contents and the hash, not the key."""
-    schema = vectors_schema(DIMENSION)
-    numbers = list(numbers)
-    values = {
-        "entity": ["photo"] * len(numbers),
-        "entity_id": [photo_id(number) for number in numbers],
-        "vector": list(np.stack([unit_vectors(1, seed=number)[0] for number in numbers])) if numbers else [],
-        "labels": [labels or ["dent"]] * len(numbers),
-        "severity": ["minor" if number % 2 else "severe" for number in numbers],
-        "part": ["door"] * len(numbers),
-        "confidence": [0.9] * len(numbers),
-        "decision": ["accepted"] * len(numbers),
-        "row_hash": [number * 1_000_003 + revision for number in numbers],
-        **{name: [value] * len(numbers) for name, value in columns.items()},
-    }
-    return pa.table(
-        [pa.array(values.get(field.name, [None] * len(numbers)), field.type) for field in schema], schema=schema
-    )
+def number_of(text):
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little", signed=True)
 
 
-def claim_rows(links, **columns):
-    """One row per (claim id, photo number or None)."""
-    schema = claims_schema()
-    values = {
-        "claim_id": [claim for claim, _ in links],
-        "photo_id": ["" if number is None else photo_id(number) for _, number in links],
-        "row_hash": list(range(len(links))),
-        **columns,
-    }
-    return pa.table(
-        [pa.array(values.get(field.name, [None] * len(links)), field.type) for field in schema], schema=schema
-    )
+def entity_rows(numbers, *, entity="photo", claims=None, **columns):
+    """One row per number, whose vector is `unit_vectors(1, seed=number)`. `claims` gives a number's claims, each a
+    dictionary with claim_id and what else it says; the hashes follow from the contents, as the tables' do."""
+    schema = index_schema(DIMENSION)
+    rows = []
+    for number in numbers:
+        shown = sorted((claims or {}).get(number, []), key=lambda claim: claim["claim_id"])
+        row = {
+            "entity": entity,
+            "entity_id": photo_id(number),
+            "vector": unit_vectors(1, seed=number)[0].tolist(),
+            "claim_ids": [claim["claim_id"] for claim in shown],
+            **{name: [claim.get(name) for claim in shown] for name in CLAIM_FIELDS},
+        }
+        if entity == "photo":
+            row |= {"labels": ["dent"], "severity": "minor" if number % 2 else "severe", "part": "door"}
+            row |= {"confidence": 0.9, "decision": "accepted"}
+        row |= columns
+        hashed = {name: value for name, value in row.items() if name != "vector"}
+        rows.append(row | {"row_hash": number_of(repr(hashed)), "vector_hash": number_of(repr(row["vector"]))})
+    return pa.Table.from_pylist(rows, schema=schema)
 
 
-def keys(numbers):
-    return pa.table({"entity": ["photo"] * len(numbers), "entity_id": [photo_id(number) for number in numbers]})
+def keys(numbers, entity="photo"):
+    schema = pa.schema([("entity", pa.string()), ("entity_id", pa.string())])
+    return pa.table([[entity] * len(numbers), [photo_id(number) for number in numbers]], schema=schema)

@@ -18,7 +18,7 @@ from jobs.index.writer_lock import lock_path
 from udfs.errors import ClaimlensError, IndexMismatchError, InputError
 
 sys.path.insert(0, str(Path(__file__).parent))
-from index_rows import DIMENSION, claim_rows, keys, photo_id, unit_vectors, vector_rows
+from tests.unit.index.old_rows import DIMENSION, claim_rows, keys, photo_id, unit_vectors, vector_rows
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 
 from jobs.index.protocol import CLAIMS, VECTORS
 from jobs.index.stores.lance import LanceStore
-from tests.unit.index.index_rows import DIMENSION, claim_rows, vector_rows
+from tests.unit.index.old_rows import DIMENSION, claim_rows, vector_rows
 
 
 @pytest.fixture

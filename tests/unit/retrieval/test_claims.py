@@ -5,7 +5,7 @@ import pytest
 from jobs.index.protocol import CLAIMS
 from jobs.index.stores.lance import LanceStore
 from jobs.retrieval.claims import claim_meant
-from tests.unit.index.index_rows import DIMENSION, claim_rows
+from tests.unit.index.old_rows import DIMENSION, claim_rows
 from udfs.errors import InputError
 
 

@@ -18,7 +18,7 @@ from jobs.retrieval import encoding
 from jobs.retrieval.encoding import encoding_by_host, sanitised
 from jobs.retrieval.question import Query
 from jobs.retrieval.searcher import Searcher
-from tests.unit.index.index_rows import claim_rows, photo_id, vector_rows
+from tests.unit.index.old_rows import claim_rows, photo_id, vector_rows
 from udfs.errors import InputError, ModelError
 from udfs.inference.host.client import run_task
 

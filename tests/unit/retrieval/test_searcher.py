@@ -10,7 +10,7 @@ from jobs.index.stores.lance import LanceStore
 from jobs.retrieval import retrieve
 from jobs.retrieval.question import Query
 from jobs.retrieval.searcher import Searcher
-from tests.unit.index.index_rows import DIMENSION, keys, unit_vectors
+from tests.unit.index.old_rows import DIMENSION, keys, unit_vectors
 from tests.unit.retrieval.questions import PHOTO_SEED, asked, best, encode, model, numbers, picture, searcher
 from udfs.errors import IndexMismatchError, InputError, ModelError
 

@@ -1,0 +1,211 @@
+"""Writing a Lance index: small changes by the driver, large ones by the executors, each commit atomic."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from jobs.index.protocol import Applied, Fingerprint
+from jobs.index.schemas import HASHES, KEY, VECTOR_HASH, index_schema
+from jobs.index.stores.lance import housekeeping, segments
+from jobs.index.stores.lance.dataset import check, dataset_uri, index_location, marked, opened
+from jobs.index.stores.lance.filter_sql import among, every, literal
+from udfs.functions.index_fragments import MODULUS, WRITTEN_SCHEMA, checksum_of, fitted, write_batches
+
+if TYPE_CHECKING:
+    from lance import LanceDataset
+    from pyspark.sql import DataFrame, SparkSession
+
+SMALL_ROWS = 8192
+"""Up to so many rows the driver writes: some 30 MB of vectors, and no task has to be started for them."""
+KEYS_ASKED = 1024
+
+
+class LanceWriter:
+    """An IndexWriter of one Lance dataset."""
+
+    def __init__(self, root: str, model_key: str, dimension: int) -> None:
+        self.model_key = model_key
+        self.dimension = dimension
+        self.location = index_location(root, model_key)
+        self._uri = dataset_uri(self.location)
+        self._schema = marked(index_schema(dimension), model_key)
+        dataset = opened(self.location)
+        if dataset is not None:
+            check(dataset, self.location, model_key, dimension)
+
+    def replace(self, rows: "DataFrame") -> Fingerprint:
+        """See IndexWriter."""
+        from lance import LanceDataset, LanceOperation
+
+        fragments, written = self._written(rows, append=False)
+        housekeeping.owe_purge(opened(self.location))
+        operation = LanceOperation.Overwrite(self._schema, fragments)
+        dataset = LanceDataset.commit(self._uri, operation)
+        housekeeping.owe_purge(dataset)
+        segments.build(dataset, rows)
+        return written
+
+    def apply(self, upserts: "DataFrame", deleted_keys: "DataFrame") -> Applied:
+        """See IndexWriter."""
+        done = Applied()
+        for portion in _portions(deleted_keys):
+            done += self._delete(portion)
+        for portion in _portions(upserts):
+            done += self._merge(portion)
+        return done
+
+    def relabel(self, rows: "DataFrame") -> Applied:
+        """See IndexWriter."""
+        done = Applied()
+        for portion in _portions(rows):
+            done += self._merge_labels(portion)
+        return done
+
+    def fingerprint(self) -> Fingerprint:
+        """See IndexWriter."""
+        dataset = opened(self.location)
+        total = Fingerprint(0, 0)
+        if dataset is None:
+            return total
+        for batch in dataset.to_batches(columns=list(HASHES)):
+            total += Fingerprint(batch.num_rows, checksum_of(batch, HASHES))
+        return total
+
+    def contents(self, spark: "SparkSession") -> "DataFrame":
+        """See IndexWriter."""
+        raise NotImplementedError
+
+    def optimise(self) -> None:
+        """See IndexWriter."""
+        dataset = opened(self.location)
+        if dataset is not None:
+            housekeeping.optimise(dataset)
+
+    def version(self) -> str | None:
+        """See IndexWriter."""
+        dataset = opened(self.location)
+        return None if dataset is None else str(dataset.version)
+
+    def _written(self, rows: "DataFrame", *, append: bool) -> tuple[list[Any], Fingerprint]:
+        """The rows in data files that the executors wrote, not yet part of any version."""
+        from lance.fragment import FragmentMetadata
+
+        wrote = rows.mapInArrow(write_batches(self._uri, self._schema, HASHES, append=append), WRITTEN_SCHEMA)
+        told = wrote.toArrow().to_pylist()
+        fragments = [FragmentMetadata.from_json(row["fragment"]) for row in told]
+        checksum = sum(int(row["checksum"]) for row in told) % MODULUS
+        return fragments, Fingerprint(sum(row["rows"] for row in told), checksum)
+
+    def _dataset(self) -> "LanceDataset":
+        dataset = opened(self.location)
+        if dataset is None:
+            from lance import LanceDataset, LanceOperation
+
+            dataset = LanceDataset.commit(self._uri, LanceOperation.Overwrite(self._schema, []))
+        return dataset
+
+    def _merge(self, rows: pa.Table) -> Applied:
+        rows = pa.Table.from_batches([fitted(batch, self._schema) for batch in rows.to_batches()], self._schema)
+        held = self._held(rows, ("claim_ids", *HASHES))
+        return self._changed(rows, held)
+
+    def _merge_labels(self, rows: pa.Table) -> Applied:
+        """Rows without vectors: what is there keeps its own, and what is not there is told of."""
+        held = self._held(rows, ("claim_ids", "vector", *HASHES))
+        vectors = held.select([*KEY, "vector", VECTOR_HASH])
+        labels = rows.drop_columns([name for name in ("vector", VECTOR_HASH) if name in rows.column_names])
+        places = {key: place for place, key in enumerate(_keys(vectors))}
+        keys = _keys(labels)
+        missing = tuple(key for key in keys if key not in places)
+        labels = labels.filter(pa.array([key in places for key in keys], pa.bool_()))
+        taken = vectors.take(pa.array([places[key] for key in keys if key in places], pa.int64()))
+        for name in ("vector", VECTOR_HASH):
+            labels = labels.append_column(name, taken[name])
+        whole = [fitted(batch, self._schema) for batch in labels.combine_chunks().to_batches()]
+        return self._changed(pa.Table.from_batches(whole, self._schema), held) + Applied(missing=missing)
+
+    def _changed(self, rows: pa.Table, held: pa.Table) -> Applied:
+        before = {key: place for place, key in enumerate(_keys(held))}
+        old_hashes, new_hashes = _hashes(held), _hashes(rows)
+        keys = _keys(rows)
+        differs = [
+            key not in before or old_hashes[before[key]] != new for key, new in zip(keys, new_hashes, strict=True)
+        ]
+        changed = rows.filter(pa.array(differs, pa.bool_()))
+        if not changed.num_rows:
+            return Applied(unchanged=rows.num_rows)
+        replaced = held.take(pa.array([before[key] for key in _keys(changed) if key in before], pa.int64()))
+        dataset = self._dataset()
+        if _claims_left(replaced, changed):
+            housekeeping.owe_purge(dataset)
+        merge = dataset.merge_insert(list(KEY)).when_matched_update_all().when_not_matched_insert_all()
+        merge.execute(changed)
+        return Applied(
+            added=changed.num_rows - replaced.num_rows,
+            changed=replaced.num_rows,
+            unchanged=rows.num_rows - changed.num_rows,
+            removed=_fingerprint(replaced),
+            written=_fingerprint(changed),
+        )
+
+    def _delete(self, keys: pa.Table) -> Applied:
+        held = self._held(keys, HASHES)
+        if not held.num_rows:
+            return Applied()
+        dataset = self._dataset()
+        housekeeping.owe_purge(dataset)
+        for start in range(0, held.num_rows, KEYS_ASKED):
+            dataset.delete(_condition(held.slice(start, KEYS_ASKED)))
+        return Applied(deleted=held.num_rows, removed=_fingerprint(held))
+
+    def _held(self, keys: pa.Table, columns: Sequence[str]) -> pa.Table:
+        """The rows of these keys that the index holds: keys and the named columns."""
+        dataset = opened(self.location)
+        schema = pa.schema([self._schema.field(name) for name in (*KEY, *columns)])
+        if dataset is None:
+            return schema.empty_table()
+        found = [
+            dataset.to_table(columns=schema.names, filter=_condition(keys.slice(start, KEYS_ASKED)))
+            for start in range(0, keys.num_rows, KEYS_ASKED)
+        ]
+        return pa.concat_tables([schema.empty_table(), *(table.cast(schema) for table in found)]).combine_chunks()
+
+
+def _portions(frame: "DataFrame") -> Iterator[pa.Table]:
+    """The frame's rows in tables that the driver can hold."""
+    rows = frame.toArrow()
+    for start in range(0, rows.num_rows, SMALL_ROWS):
+        yield rows.slice(start, SMALL_ROWS)
+
+
+def _keys(rows: pa.Table) -> list[tuple[str, str]]:
+    return list(zip(rows[KEY[0]].to_pylist(), rows[KEY[1]].to_pylist(), strict=True))
+
+
+def _hashes(rows: pa.Table) -> list[tuple[int, ...]]:
+    return list(zip(*(rows[name].to_pylist() for name in HASHES), strict=True))
+
+
+def _fingerprint(rows: pa.Table) -> Fingerprint:
+    return Fingerprint(rows.num_rows, checksum_of(rows, HASHES))
+
+
+def _condition(keys: pa.Table) -> str:
+    entities = pc.unique(keys[KEY[0]]).to_pylist()
+    return " OR ".join(
+        every([f"entity = {literal(entity)}", among("entity_id", _ids_of(keys, entity))]) for entity in entities
+    )
+
+
+def _ids_of(keys: pa.Table, entity: str) -> list[str]:
+    ids: list[str] = keys.filter(pc.equal(keys[KEY[0]], entity))[KEY[1]].to_pylist()
+    return ids
+
+
+def _claims_left(before: pa.Table, after: pa.Table) -> bool:
+    """Whether a row names fewer claims than it did: the claim's columns are to leave the files too."""
+    now = dict(zip(_keys(after), after["claim_ids"].to_pylist(), strict=True))
+    earlier = zip(_keys(before), before["claim_ids"].to_pylist(), strict=True)
+    return any(set(ids or ()) - set(now[key] or ()) for key, ids in earlier)

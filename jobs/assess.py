@@ -51,7 +51,7 @@ def run(context: JobContext) -> Report:
     normalised_severity_map(context.settings.assess.severity_map)
     head = context.head
     details = head.details
-    if not head.has_text:
+    if head.reason_to_skip:
         details["reason"] = head.reason_to_skip
         return Report("assess", context.run_id, "skipped", Counts(), details=details)
     lakehouse = context.lakehouse

@@ -27,7 +27,7 @@ def run(context: JobContext) -> Report:
     """
     head = context.head
     details = head.details
-    if not head.has_text:
+    if head.reason_to_skip:
         details["reason"] = head.reason_to_skip
         return Report("classify", context.run_id, "skipped", Counts(), details=details)
     lakehouse = context.lakehouse

@@ -60,10 +60,9 @@ def run(context: JobContext) -> Report:
             "embed", context.run_id, "dry_run", counts, versions_in=versions_in, details={**details, "pending": pending}
         )
     remove_abandoned(lakehouse.staging, now=context.clock(), hours=settings.tables.staging_hours)
-    classifies = bool(pending.get("photo")) and model.has_text and settings.embed.classify
-    if classifies:
-        _ = context.head  # a malformed taxonomy is told before the first wave
-    # The driver's own import of torch, and the prompts, are hidden behind the first wave on the executors.
+    # A malformed taxonomy is told before the first wave.
+    classifies = bool(pending.get("photo")) and settings.embed.classify and context.head.reads(model.model_key)
+    # The prompts are encoded beside the first wave.
     with ThreadPoolExecutor(max_workers=1) as beside:
         head = beside.submit(head_for, context) if classifies else None
         progress = _Progress(context, model.reference, skipped, head)

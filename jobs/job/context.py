@@ -1,5 +1,6 @@
 """What a job is given: settings, session, tables, clock, progress and tracking."""
 
+import copy
 import dataclasses
 import json
 import uuid
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from jobs.lakehouse.snapshot import Snapshot
     from jobs.lakehouse.tables import Lakehouse
     from jobs.settings.sections import ModelSettings, Settings
+    from udfs.heads.head import Head
 
 
 def utc_now() -> datetime:
@@ -117,10 +119,18 @@ class JobContext:
             ModelError: the model cannot be described.
         """
         if self._shared.head is None:
-            from jobs.job.head import current_head
+            from jobs.job.head import taxonomy_head
 
-            self._shared.head = current_head(self.settings.classify.taxonomy, self.model)
+            self._shared.head = taxonomy_head(self.settings.classify.taxonomy, self.model)
         return self._shared.head
+
+    def with_head(self, head: "Head") -> "JobContext":
+        """The same place with another classifier than the settings', such as one that was fitted to own labels."""
+        from jobs.job.head import given_head
+
+        shared = copy.copy(self._shared)
+        shared.head = given_head(head)
+        return dataclasses.replace(self, _shared=shared)
 
     def pin(self, *tables: str) -> "Snapshot":
         """These tables as they are now: one version each for all that a job reads, and reports as read."""

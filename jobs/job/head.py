@@ -1,5 +1,6 @@
-"""The one current classifier: which head the settings ask for, and its rows of damage_predictions."""
+"""The one current classifier: which head a run classifies with, and its rows of damage_predictions."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,8 @@ from jobs.lakehouse.contracts import DAMAGE_PREDICTIONS
 from udfs.errors import ModelError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from pyspark.sql import DataFrame
 
     from jobs.job.context import JobContext
@@ -17,64 +20,70 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CurrentHead:
-    """Which predictions the settings ask for; known without loading the model."""
+    """Whose predictions a run is about; known without loading a model.
+
+    `reason_to_skip` says why it cannot classify, where it cannot. `made` is the head itself, where it was given ready
+    made; the head of a taxonomy is made by head_for when it is needed.
+    """
 
     taxonomy: "Taxonomy"
-    model: CurrentModel
+    kind: str
+    model_key: str
     head_key: str
+    reason_to_skip: str | None = None
+    made: "Head | None" = None
 
-    @property
-    def model_key(self) -> str:
-        """Of the model whose vectors it reads."""
-        return self.model.model_key
-
-    @property
-    def has_text(self) -> bool:
-        """Whether the model can make the prompts' vectors."""
-        return self.model.has_text
+    def reads(self, model_key: str) -> bool:
+        """Whether it can classify vectors of that model."""
+        return self.reason_to_skip is None and self.model_key == model_key
 
     @property
     def details(self) -> dict[str, Any]:
         """What every report says about it."""
         return {"taxonomy": self.taxonomy.name, "model_key": self.model_key, "head_key": self.head_key}
 
-    @property
-    def reason_to_skip(self) -> str:
-        """Why a vision-only model gives no predictions."""
-        return (
-            f"Model {self.model.name} has no text tower, and zero-shot classification needs one; "
-            "set models.photo.name to a CLIP or SigLIP model."
-        )
 
-
-def current_head(taxonomy: str, model: CurrentModel) -> CurrentHead:
-    """The head of a taxonomy, by name or file, and a model.
+def taxonomy_head(taxonomy: str, model: CurrentModel) -> CurrentHead:
+    """The zero-shot head of a taxonomy, by name or file, and a model.
 
     Raises:
         TaxonomyError: the taxonomy is malformed.
     """
     from udfs.heads.taxonomy_file import load_taxonomy
-    from udfs.heads.zero_shot import head_key
+    from udfs.heads.zero_shot import KIND, head_key
 
     loaded = load_taxonomy(taxonomy)
-    return CurrentHead(loaded, model, head_key(loaded, model.model_key))
+    reason = None
+    if not model.has_text:
+        reason = (
+            f"Model {model.name} has no text tower, and zero-shot classification needs one; "
+            "set models.photo.name to a CLIP or SigLIP model."
+        )
+    return CurrentHead(loaded, KIND, model.model_key, head_key(loaded, model.model_key), reason)
+
+
+def given_head(head: "Head") -> CurrentHead:
+    """A head that was made elsewhere, such as a fitted one."""
+    return CurrentHead(head.taxonomy, head.kind, head.model_key, head.head_key, made=head)
 
 
 def head_for(context: "JobContext") -> "Head":
-    """The head itself; loads the model on the driver to encode the prompts.
+    """The head itself. The prompts of a taxonomy are encoded on an executor, by the model that embeds the photos.
 
     Raises:
         TaxonomyError: the taxonomy is malformed.
-        ModelError: the model cannot be loaded, or has no text tower.
+        ModelError: the model cannot be loaded, has no text tower, or fails on a prompt.
     """
     from udfs.heads.zero_shot import build_head
-    from udfs.models import load_encoder
 
     head = context.head
-    if not head.has_text:
+    if head.made is not None:
+        return head.made
+    if head.reason_to_skip:
         raise ModelError(head.reason_to_skip)
-    encoder = load_encoder(head.model.reference)
-    return build_head(head.taxonomy, encoder.encode_texts, encoder.model_key, encoder.logit_scale)
+    return build_head(
+        head.taxonomy, lambda texts: _encoded(context, texts), head.model_key, context.model.description.logit_scale
+    )
 
 
 def predictions_frame(context: "JobContext", head: "Head", vectors: "DataFrame") -> "DataFrame":
@@ -94,9 +103,34 @@ def predictions_frame(context: "JobContext", head: "Head", vectors: "DataFrame")
     )
 
 
-def predictions(context: "JobContext", head: CurrentHead) -> "DataFrame":
-    """The rows of damage_predictions under the head's keys."""
+def of_head(rows: "DataFrame", head: CurrentHead) -> "DataFrame":
+    """Of a table's rows those under the head's keys."""
     from pyspark.sql import functions as F
 
-    rows = context.lakehouse.read(DAMAGE_PREDICTIONS.name)
     return rows.where((F.col("model_key") == head.model_key) & (F.col("head_key") == head.head_key))
+
+
+def predictions(context: "JobContext", head: CurrentHead) -> "DataFrame":
+    """The rows of damage_predictions under the head's keys."""
+    return of_head(context.lakehouse.read(DAMAGE_PREDICTIONS.name), head)
+
+
+def _encoded(context: "JobContext", texts: Sequence[str]) -> "NDArray[np.float32]":
+    """Unit vectors (texts, dimension), from the process that holds the model on an executor."""
+    import numpy as np
+
+    from udfs.functions.embed import EMBEDDING_SCHEMA, embed_text_batches
+
+    model = context.model
+    rows = [(str(number), text) for number, text in enumerate(texts)]
+    prompts = context.spark.createDataFrame(rows, "entity_id string, text string").coalesce(1)
+    encoded = prompts.mapInArrow(
+        embed_text_batches(model.reference, model.settings.batch_size, cores=model.settings.cores), EMBEDDING_SCHEMA
+    )
+    found = {row["entity_id"]: row for row in encoded.collect()}
+    for number, text in rows:
+        row = found.get(number)
+        if row is None or row["vector"] is None:
+            said = row["error_detail"] or row["error_code"] if row else "no answer"
+            raise ModelError(f"Model {model.name} gave no vector for the prompt {text!r} ({said}); change the prompt.")
+    return np.array([found[number]["vector"] for number, _ in rows], np.float32)

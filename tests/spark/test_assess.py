@@ -9,7 +9,7 @@ from jobs import assess, classify
 from jobs.job.context import JobContext
 from jobs.job.report import Report
 from jobs.lakehouse.writes import delete_keys
-from tests.spark.test_classify import SHOWN, add_rows, context_in, embedding, photo_id, stand_in
+from tests.spark.test_classify import SHOWN, add_rows, context_in, embedding, photo_id
 
 CLAIMS = {
     "mismatch": ("Trivial Damage", [0, 2]),
@@ -39,23 +39,21 @@ def rows_of(context):
 @pytest.fixture(scope="module")
 def assessed(spark, tmp_path_factory):
     """Claims, their photos and predictions; 5 is unreadable, 6 was not embedded, 7 waits for its classification."""
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        stand_in(monkeypatch)
-        context = context_in(tmp_path_factory.mktemp("assess"))
-        claims = [{"claim_id": name, "reported_severity": reported} for name, (reported, _) in CLAIMS.items()]
-        add_rows(context, "claims", claims)
-        links = [(name, number) for name, (_, numbers) in CLAIMS.items() for number in numbers]
-        linked = [{"claim_id": name, "photo_id": photo_id(number)} for name, number in links]
-        add_rows(context, "claim_photos", linked)
-        read = [{"photo_id": photo_id(number), "status": "ok", "jpeg": b"jpeg"} for number in (0, 1, 2, 3, 4, 6, 7)]
-        unread = {"photo_id": photo_id(5), "status": "failed", "error_code": "corrupt"}
-        add_rows(context, "photos", [*read, unread])
-        vectors = [*SHOWN.values(), SHOWN["intact"]]
-        add_rows(context, "embeddings", [*(embedding(*pair) for pair in enumerate(vectors)), embedding(6, None)])
-        classify.run(context)
-        dry = assess.run(dataclasses.replace(context, dry_run=True))
-        assert not context.lakehouse.exists("claim_assessments")
-        yield Assessed(context, dry, assess.run(context), rows_of(context))
+    context = context_in(tmp_path_factory.mktemp("assess"))
+    claims = [{"claim_id": name, "reported_severity": reported} for name, (reported, _) in CLAIMS.items()]
+    add_rows(context, "claims", claims)
+    links = [(name, number) for name, (_, numbers) in CLAIMS.items() for number in numbers]
+    linked = [{"claim_id": name, "photo_id": photo_id(number)} for name, number in links]
+    add_rows(context, "claim_photos", linked)
+    read = [{"photo_id": photo_id(number), "status": "ok", "jpeg": b"jpeg"} for number in (0, 1, 2, 3, 4, 6, 7)]
+    unread = {"photo_id": photo_id(5), "status": "failed", "error_code": "corrupt"}
+    add_rows(context, "photos", [*read, unread])
+    vectors = [*SHOWN.values(), SHOWN["intact"]]
+    add_rows(context, "embeddings", [*(embedding(*pair) for pair in enumerate(vectors)), embedding(6, None)])
+    classify.run(context)
+    dry = assess.run(dataclasses.replace(context, dry_run=True))
+    assert not context.lakehouse.exists("claim_assessments")
+    return Assessed(context, dry, assess.run(context), rows_of(context))
 
 
 def test_every_claim_is_assessed_and_a_mismatch_surfaces(assessed):

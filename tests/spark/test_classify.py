@@ -2,7 +2,6 @@
 
 import dataclasses
 from datetime import UTC, datetime
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +11,8 @@ from jobs.job.context import JobContext
 from jobs.lakehouse.contracts import CONTRACTS
 from jobs.lakehouse.writes import append_once
 from tests.conftest import settings_in
-from tests.unit.heads.concepts import DIMENSION, MODEL_KEY, SCALE, TAXONOMY, encode_texts, photo
+from tests.models import build_vit
+from tests.unit.heads.concepts import MODEL_KEY, TAXONOMY, photo, small_head
 from udfs.functions.classify import classify_udf
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -43,35 +43,17 @@ def embedding(number, vector, model_key=MODEL_KEY):
     return facts | {"status": "ok", "vector": vector.tolist(), "dimension": len(vector), "norm": 1.0}
 
 
-def stand_in(monkeypatch):
-    """A text tower of known directions in place of a loaded model; returns its description, to be altered."""
-    import udfs.models
-
-    model = SimpleNamespace(model_key=MODEL_KEY, has_text=True, dimension=DIMENSION)
-    encoder = SimpleNamespace(encode_texts=encode_texts, logit_scale=SCALE, model_key=MODEL_KEY)
-    monkeypatch.setattr(udfs.models, "describe_model", lambda _: model)
-    monkeypatch.setattr(udfs.models, "load_encoder", lambda _: encoder)
-    return model
-
-
 def context_in(folder):
-    """A context whose tables and taxonomy lie in the folder."""
-    taxonomy = folder / "small.yaml"
-    taxonomy.write_text(TAXONOMY, encoding="utf-8")
-    return JobContext.create(settings_in(folder, f"classify.taxonomy={taxonomy}"))
+    """A context whose tables lie in the folder, and whose classifier knows the directions of the small taxonomy."""
+    return JobContext.create(settings_in(folder)).with_head(small_head())
 
 
 @pytest.fixture
-def stand_in_model(monkeypatch):
-    return stand_in(monkeypatch)
-
-
-@pytest.fixture
-def context(spark, tmp_path, stand_in_model):
+def context(spark, tmp_path):
     return context_in(tmp_path)
 
 
-def test_each_embedded_photo_is_classified_once_under_each_head(context, tmp_path):
+def test_each_embedded_photo_is_classified_once_under_each_head(context):
     rows = [embedding(number, vector) for number, vector in enumerate(SHOWN.values())]
     add_rows(context, "embeddings", [*rows, embedding(8, None), embedding(9, SHOWN["intact"], "another model")])
 
@@ -96,23 +78,23 @@ def test_each_embedded_photo_is_classified_once_under_each_head(context, tmp_pat
     again = classify.run(context.next_job())
     assert (again.status, again.counts.written, again.counts.skipped) == ("nothing_to_do", 0, 4)
 
-    (tmp_path / "small.yaml").write_text(TAXONOMY.replace("threshold: 0.7", "threshold: 0.6"), encoding="utf-8")
-    other = classify.run(context.next_job())
+    stricter = context.with_head(small_head(TAXONOMY.replace("threshold: 0.7", "threshold: 0.6")))
+    other = classify.run(stricter.next_job())
     assert other.counts.written == 4
     assert other.details["head_key"] != report.details["head_key"]
     assert context.lakehouse.read("damage_predictions").count() == 8
 
 
-def test_a_model_without_a_text_tower_is_skipped_with_the_reason(context, stand_in_model):
-    stand_in_model.has_text = False
-    report = classify.run(context)
+def test_a_model_without_a_text_tower_is_skipped_with_the_reason(spark, tmp_path):
+    model = build_vit(tmp_path / "vit")
+    report = classify.run(JobContext.create(settings_in(tmp_path, f"models.photo.name={model}")))
     assert report.status == "skipped"
     assert "no text tower" in report.details["reason"]
     assert "models.photo.name" in report.details["reason"]
 
 
-def test_the_head_is_a_function_of_sql(context, spark):
-    head = classify.head_for(context)
+def test_the_head_is_a_function_of_sql(spark):
+    head = small_head()
     spark.udf.register("classify_damage", classify_udf(head))
     rows = [("severe dent", SHOWN["severe dent"].tolist()), ("no vector", None)]
     spark.createDataFrame(rows, "name string, vector array<float>").createOrReplaceTempView("vectors")

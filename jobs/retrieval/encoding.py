@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from udfs.errors import InputError, ModelError
+from udfs.inference.tasks import Task
 
 if TYPE_CHECKING:
     import numpy as np
@@ -12,8 +13,8 @@ if TYPE_CHECKING:
     from jobs.job.model import CurrentModel
     from jobs.settings.sections import IngestSettings
 
-Encode = Callable[[str, Sequence[bytes | str]], "NDArray[np.float32]"]
-"""(jpeg or text, contents) -> their unit vectors [n, d], in order."""
+Encode = Callable[[Task, Sequence[bytes | str]], "NDArray[np.float32]"]
+"""(embed photos or texts, contents) -> their unit vectors [n, d], in order."""
 TRIES = 2
 
 
@@ -28,7 +29,7 @@ def encoding_by_host(model: "CurrentModel", say: Callable[[str], None]) -> Encod
     no vector, and ModelError when the model cannot be loaded or its process ends twice in the middle of a question.
     """
 
-    def encode(task: str, contents: Sequence[bytes | str]) -> "NDArray[np.float32]":
+    def encode(task: Task, contents: Sequence[bytes | str]) -> "NDArray[np.float32]":
         for attempt in range(1, TRIES + 1):
             try:
                 return _vectors(model, task, contents)
@@ -67,20 +68,18 @@ def sanitised(content: bytes, name: str, settings: "IngestSettings") -> bytes:
     return cleaned.jpeg
 
 
-def _vectors(model: "CurrentModel", task: str, contents: Sequence[bytes | str]) -> "NDArray[np.float32]":
+def _vectors(model: "CurrentModel", task: Task, contents: Sequence[bytes | str]) -> "NDArray[np.float32]":
     import numpy as np
     import pyarrow as pa
 
     from udfs.inference.host.client import run_task
 
-    kind = pa.binary() if task == "jpeg" else pa.string()
-    asked = pa.RecordBatch.from_arrays(
-        [pa.array([str(number) for number in range(len(contents))]), pa.array(contents, kind)], ["entity_id", task]
-    )
+    ids = [str(number) for number in range(len(contents))]
+    asked = pa.RecordBatch.from_pydict({"entity_id": ids, task.column: contents}, task.inputs)
     batches: Iterator[pa.RecordBatch] = iter([asked])
     rows = [
         row
-        for batch in run_task(batches, model.reference, model.model_key, task, cores=model.settings.cores)
+        for batch in run_task(batches, model.reference, model.model_key, task.name, cores=model.settings.cores)
         for row in batch.select(["vector", "error_code", "error_detail"]).to_pylist()
     ]
     failed = next((row for row in rows if row["vector"] is None), None)

@@ -11,6 +11,7 @@ from jobs.retrieval.hits import SearchResult
 from jobs.retrieval.question import Query, checked
 from jobs.retrieval.retrieve import hits, nearest, photos_of_claim, vectors_of
 from udfs.errors import InputError, ModelError
+from udfs.inference.tasks import EMBED_PHOTOS, EMBED_TEXTS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -127,7 +128,7 @@ class Searcher:
         asked = self._of_claim(query) if query.claim_id is not None else self._of_photo(query)
         if not query.words:
             return asked
-        words = self._encode("text", [query.words])
+        words = self._encode(EMBED_TEXTS, [query.words])
         if not len(asked.vectors):
             return _Question(words)
         mixed = query.weight * words + (1 - query.weight) * asked.vectors
@@ -143,7 +144,7 @@ class Searcher:
         from jobs.retrieval.encoding import sanitised
 
         photo = sanitised(query.photo, query.photo_title, self._settings.ingest)
-        return _Question(self._encode("jpeg", [photo]), photo=photo)
+        return _Question(self._encode(EMBED_PHOTOS, [photo]), photo=photo)
 
     def _of_claim(self, query: Query) -> _Question:
         claim_id = claim_meant(self._index, query.claim_id or "")

@@ -9,6 +9,7 @@ from PIL import Image
 from jobs.retrieval.question import Query
 from jobs.retrieval.searcher import Searcher
 from tests.unit.index.old_rows import DIMENSION, unit_vectors
+from udfs.inference.tasks import EMBED_TEXTS
 
 PHOTO_SEED = 5
 
@@ -16,7 +17,7 @@ PHOTO_SEED = 5
 def encode(task, contents):
     """A text is a seed; every photo is the vector of seed 5."""
     return np.concatenate(
-        [unit_vectors(1, seed=int(content) if task == "text" else PHOTO_SEED) for content in contents]
+        [unit_vectors(1, seed=int(content) if task == EMBED_TEXTS else PHOTO_SEED) for content in contents]
     )
 
 

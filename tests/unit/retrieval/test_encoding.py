@@ -21,6 +21,7 @@ from jobs.retrieval.searcher import Searcher
 from tests.unit.index.old_rows import claim_rows, photo_id, vector_rows
 from udfs.errors import InputError, ModelError
 from udfs.inference.host.client import run_task
+from udfs.inference.tasks import EMBED_PHOTOS, EMBED_TEXTS
 
 SIZES = [(900, 700), (64, 48), (2600, 1900), (333, 1000)]
 
@@ -52,7 +53,7 @@ def indexed(settings, originals):
     jpegs = [sanitised(content, "photo", settings.ingest) for content in originals]
     ids = [photo_id(number) for number in range(len(jpegs))]
     batch = pa.RecordBatch.from_arrays([pa.array(ids), pa.array(jpegs, pa.binary())], ["entity_id", "jpeg"])
-    embedded = pa.Table.from_batches(run_task(iter([batch]), model.reference, model.model_key, "jpeg"))
+    embedded = pa.Table.from_batches(run_task(iter([batch]), model.reference, model.model_key, EMBED_PHOTOS.name))
     store = LanceStore.create(settings.index.root, model.model_key, model.dimension)
     rows = [
         {**row, "vector": vector}
@@ -79,7 +80,7 @@ def test_a_photo_that_is_none_is_refused_by_its_name(of_clip):
 def test_two_questions_at_once_start_one_host(of_clip):
     encode = encoding_by_host(current_model(of_clip.models.photo), pytest.fail)
     with ThreadPoolExecutor(2) as threads:
-        first, second = threads.map(lambda _: encode("text", ["a dent"]), range(2))
+        first, second = threads.map(lambda _: encode(EMBED_TEXTS, ["a dent"]), range(2))
     assert np.array_equal(first, second)
 
 
@@ -109,9 +110,9 @@ def question():
 def test_a_host_that_ends_in_mid_question_is_asked_anew_once(of_clip, monkeypatch):
     said = []
     encode = encoding_by_host(current_model(of_clip.models.photo), said.append)
-    expected = encode("text", ["a dent"])
+    expected = encode(EMBED_TEXTS, ["a dent"])
     tried = ending(1, monkeypatch)
-    assert np.array_equal(encode("text", ["a dent"]), expected)
+    assert np.array_equal(encode(EMBED_TEXTS, ["a dent"]), expected)
     assert len(set(tried)) == 2
     assert any("ended" in line for line in said)
 
@@ -120,4 +121,4 @@ def test_a_host_that_ends_again_is_a_clear_line(of_clip, monkeypatch):
     encode = encoding_by_host(current_model(of_clip.models.photo), lambda _: None)
     ending(encoding.TRIES, monkeypatch)
     with pytest.raises(ModelError, match="ended 2 times in the middle of the question"):
-        encode("text", ["a dent"])
+        encode(EMBED_TEXTS, ["a dent"])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from pyspark.sql.pandas.types import from_arrow_schema
 
+from udfs.errors import ModelError
 from udfs.inference.host.client import run_task
 from udfs.inference.tasks import EMBED_PHOTOS, EMBED_TEXTS, Task
 from udfs.models import ModelReference, describe_model, settled
@@ -92,16 +93,23 @@ def text_embedding_udf(
 def _arrow_batches(reference: ModelReference, task: Task, batch_size: int | None, cores: int | None) -> ArrowBatches:
     reference = settled(reference)
     description = describe_model(reference)
-    if task is EMBED_TEXTS and not description.has_text:
-        from udfs.models.transformers.vision import no_text
-
-        raise no_text(reference.name)
+    if task.name not in description.tasks:
+        raise ModelError(_not_done(reference.name, task))
     key = description.model_key
 
     def embed(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         return run_task(batches, reference, key, task.name, batch_size, cores=cores)
 
     return embed
+
+
+def _not_done(name: str, task: Task) -> str:
+    if task is EMBED_TEXTS:
+        return (
+            f"model {name} reads photos only; to embed narratives, classify by prompts or search by words, set "
+            f"models.photo.name to a CLIP or SigLIP model."
+        )
+    return f"model {name} does not do {task.name}; name another model."
 
 
 def _pandas_udf(embed: ArrowBatches, task: Task) -> "Callable[..., Column]":

@@ -1,29 +1,19 @@
-"""Photos and texts to unit vectors. Nothing heavy is imported until an encoder is loaded."""
+"""Models by reference: what they are, and how they are opened. Nothing heavy is imported until one is."""
 
 from typing import TYPE_CHECKING
 
+from udfs.models.description import ModelDescription
+from udfs.models.kinds import describe_model, open_model, settled
 from udfs.models.reference import ModelReference
-from udfs.models.transformers.description import ModelDescription, describe_model, model_key
-from udfs.models.transformers.precision import settled
 
 if TYPE_CHECKING:
     from udfs.inference.network import Encoder
 
-__all__ = ["ModelDescription", "ModelReference", "describe_model", "load_encoder", "model_key", "settled"]
+__all__ = ["ModelDescription", "ModelReference", "describe_model", "load_encoder", "open_model", "settled"]
 
 
 def load_encoder(reference: ModelReference) -> "Encoder":
-    """Load the model onto its device, ready to encode. On executors the process that owns the device
-    does this, once for all tasks (udfs.inference.host).
+    """See transformers.kind.load_encoder."""
+    from udfs.models.transformers import kind
 
-    Raises:
-        ModelError: the model is missing, incomplete, of an unknown family, or its device is not there.
-    """
-    description = describe_model(reference)
-    if description.has_text:
-        from udfs.models.transformers.dual import DualEncoder
-
-        return DualEncoder(settled(reference), description)
-    from udfs.models.transformers.vision import VisionEncoder
-
-    return VisionEncoder(settled(reference), description)
+    return kind.load_encoder(reference)

@@ -8,7 +8,8 @@ import re
 import shutil
 import tempfile
 import uuid
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -32,6 +33,10 @@ class ModelReference:
     cuda:N; `dtype` is auto, float32, bfloat16 or float16. `scaled_decoding` lets libjpeg shrink photos while it
     decodes them, which changes vectors a little and is part of the model_key; `compiled` runs the photo network through
     torch.compile, which changes none. The hub's token stays in the environment (HF_TOKEN).
+
+    `kind` says who describes and opens it (kinds.py), and then what `name` means; `options` are what only that kind
+    knows, such as an address. They travel to executors and into logs: a secret is given by the name of an environment
+    variable.
     """
 
     name: str
@@ -40,6 +45,8 @@ class ModelReference:
     dtype: str = "auto"
     scaled_decoding: bool = True
     compiled: bool = False
+    kind: str = "transformers"
+    options: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 def model_directory(reference: ModelReference) -> Path:

@@ -10,7 +10,7 @@ from safetensors.numpy import load_file, save_file
 
 from tests.models import build_clip, build_mobilenet_v1, build_vit, change_json
 from udfs.errors import ModelError
-from udfs.models import ModelReference, describe_model, model_key, settled
+from udfs.models import ModelReference, describe_model, settled
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def copy(clip, tmp_path) -> Path:
 
 
 def key(folder: Path, **options: str | bool) -> str:
-    return model_key(ModelReference(str(folder), **options))
+    return describe_model(ModelReference(str(folder), **options)).model_key
 
 
 def test_a_renamed_copy_has_the_same_key(clip, copy):

@@ -35,7 +35,7 @@ class CoreEngine:
         *,
         static: bool = False,
     ) -> None:
-        self.encoder = encoder
+        self._encoder = encoder
         self._cores = cores
         self._workers = workers
         self._batch_size = batch_size or encoder.portion
@@ -62,8 +62,8 @@ class CoreEngine:
     def gauges(self) -> Mapping[str, float]:
         """See engine.Engine."""
         return {
-            "load_seconds": self.encoder.load_seconds,
-            "resident_bytes": float(self.encoder.resident_bytes),
+            "load_seconds": self._encoder.load_seconds,
+            "resident_bytes": float(self._encoder.resident_bytes),
             "peak_bytes": float(peak_bytes()),
             "batch_size": float(self.portion),
         }
@@ -78,9 +78,9 @@ class CoreEngine:
         waited = time.perf_counter() - submitted
         if task == EMBED_PHOTOS.name:
             static_rows = self.portion if self._static else None
-            embedded = embed_photos(self.encoder, contents, self._fit, static_rows, time.thread_time)
+            embedded = embed_photos(self._encoder, contents, self._fit, static_rows, time.thread_time)
         else:
-            embedded = embed_texts(self.encoder, contents, self._fit, time.thread_time)
+            embedded = embed_texts(self._encoder, contents, self._fit, time.thread_time)
         embedded.seconds.add("wait", waited)
         return embedded
 

@@ -62,7 +62,7 @@ class DeviceEngine:
     def __init__(self, encoder: "Encoder", cores: ThreadPoolExecutor, batch_size: int | None) -> None:
         import torch
 
-        self.encoder = encoder
+        self._encoder = encoder
         self.model_key = encoder.model_key
         self.dimension = encoder.dimension
         self.tasks = tasks_of(has_text=encoder.has_text)
@@ -94,9 +94,9 @@ class DeviceEngine:
         """See engine.Engine."""
         if task != EMBED_PHOTOS.name:
             return self._launcher.submit(self._texts, contents)
-        if not isinstance(self.encoder.pixels, StandardPixels):
+        if not isinstance(self._encoder.pixels, StandardPixels):
             seconds = Seconds()
-            prepared = [self._cores.submit(prepare_photo, self.encoder, jpeg, seconds) for jpeg in contents]
+            prepared = [self._cores.submit(prepare_photo, self._encoder, jpeg, seconds) for jpeg in contents]
             return self._launcher.submit(self._prepared, prepared, seconds)
         return self._staged(contents)
 
@@ -104,10 +104,10 @@ class DeviceEngine:
         """See engine.Engine."""
         import torch
 
-        peak = torch.cuda.max_memory_allocated(self.encoder.device) if self._cuda else peak_bytes()
+        peak = torch.cuda.max_memory_allocated(self._encoder.device) if self._cuda else peak_bytes()
         return {
-            "load_seconds": self.encoder.load_seconds,
-            "resident_bytes": float(self.encoder.resident_bytes),
+            "load_seconds": self._encoder.load_seconds,
+            "resident_bytes": float(self._encoder.resident_bytes),
             "peak_bytes": float(peak),
             "batch_size": float(self.portion),
         }
@@ -116,7 +116,7 @@ class DeviceEngine:
         """See engine.Engine: one number goes to the device and comes back."""
         import torch
 
-        torch.ones(1, device=self.encoder.device).item()
+        torch.ones(1, device=self._encoder.device).item()
 
     def close(self) -> None:
         """See engine.Engine."""
@@ -127,7 +127,7 @@ class DeviceEngine:
         decoder = self._choice.decoder
         buffer = self._buffers.get()
         try:
-            staged = stage(jpegs, self.encoder.pixels.at_least, buffer, pinned=self._cuda)
+            staged = stage(jpegs, self._encoder.pixels.at_least, buffer, pinned=self._cuda)
         except Exception:
             self._buffers.put(buffer)
             raise
@@ -156,7 +156,7 @@ class DeviceEngine:
         """The GPU's whole work on one batch: frames across, resized and normalised there, features back."""
         import torch
 
-        encoder, staged = self.encoder, batch.staged
+        encoder, staged = self._encoder, batch.staged
         pixels: Any = encoder.pixels  # StandardPixels, see submit
         began = time.perf_counter()
         with torch.inference_mode(), _on(self._copying):
@@ -187,7 +187,7 @@ class DeviceEngine:
         """Frames of one shape, uint8 [n, height, width, 3], by their rows; those that failed or came late left out."""
         import torch
 
-        staged, device = batch.staged, self.encoder.device
+        staged, device = batch.staged, self._encoder.device
         frames: dict[tuple[int, ...], torch.Tensor] = {}
         if batch.decoder == "device":
             placed = [(row, shape) for row, shape, _ in staged.places()]
@@ -220,12 +220,12 @@ class DeviceEngine:
                 event.synchronize()
             batch.seconds.add("forward", time.perf_counter() - began)
             embedded = Embedded(
-                np.zeros((len(batch.staged.jpegs), self.encoder.dimension), np.float32),
+                np.zeros((len(batch.staged.jpegs), self._encoder.dimension), np.float32),
                 batch.staged.failures,
                 batch.seconds,
             )
             if rows:
-                fill(embedded, rows, lambda: unit_rows(host, self.encoder.dimension))
+                fill(embedded, rows, lambda: unit_rows(host, self._encoder.dimension))
         except Exception as error:
             self._again(batch, error)
             return
@@ -246,7 +246,7 @@ class DeviceEngine:
                 self._choice.refuse_device()
                 for place in batch.staged.places():
                     batch.staged.decode(*place)
-            embedded = embed_rows(self._encoded, batch.staged.frames(), self.encoder.dimension, self._fit)
+            embedded = embed_rows(self._encoded, batch.staged.frames(), self._encoder.dimension, self._fit)
         except Exception as fatal:
             self._let_go(batch)
             batch.result.set_exception(fatal)
@@ -255,11 +255,11 @@ class DeviceEngine:
         self._finish(batch, embedded)
 
     def _encoded(self, frames: "Sequence[NDArray[np.uint8]]") -> "NDArray[np.float32]":
-        prepared = [self.encoder.pixels.prepare(frame) for frame in frames]
+        prepared = [self._encoder.pixels.prepare(frame) for frame in frames]
         return self._forward(prepared)
 
     def _forward(self, prepared: Sequence[Any]) -> "NDArray[np.float32]":
-        encoder = self.encoder
+        encoder = self._encoder
         batch = encoder.pixels.batch(prepared, encoder.device, encoder.dtype)
         return unit_rows(encoder.features(batch), encoder.dimension)
 
@@ -268,12 +268,12 @@ class DeviceEngine:
         with seconds.of("wait"):
             inputs: list[Any | Failure] = [future.result() for future in futures]
         with seconds.of("forward"):
-            embedded = embed_rows(self._forward, inputs, self.encoder.dimension, self._fit)
+            embedded = embed_rows(self._forward, inputs, self._encoder.dimension, self._fit)
         embedded.seconds = seconds
         return embedded
 
     def _texts(self, texts: "Sequence[Content]") -> Embedded:
-        return embed_texts(self.encoder, texts, self._fit)
+        return embed_texts(self._encoder, texts, self._fit)
 
     def _finish(self, batch: _Batch, embedded: Embedded) -> None:
         self._let_go(batch)

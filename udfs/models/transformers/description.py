@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from udfs.errors import ModelError
+from udfs.inference.tasks import tasks_of
+from udfs.models.description import ModelDescription
 from udfs.models.reference import ModelReference, model_config, model_directory, read_json, weight_files
 from udfs.models.transformers.families import Family, known_family
 from udfs.models.transformers.precision import settled
@@ -36,26 +38,16 @@ _TOKENIZER_FILES = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class ModelDescription:
-    """What the driver has to know to plan: `family` is the model_type, `dimension` the length of the vectors,
-    `logit_scale` the factor on cosines that the model was trained with, None where it has no text tower."""
+@dataclass(frozen=True, kw_only=True)
+class NetworkDescription(ModelDescription):
+    """`family` is the model_type of config.json, `pooling` what becomes the vector, `dtype` what it runs in."""
 
-    model_key: str
-    dimension: int
-    has_text: bool
     family: str
     pooling: str
     dtype: str
-    logit_scale: float | None = None
 
 
-def model_key(reference: ModelReference) -> str:
-    """The model's key: 16 hexadecimal digits over everything that decides its vectors. See describe_model."""
-    return describe_model(reference).model_key
-
-
-def describe_model(reference: ModelReference) -> ModelDescription:
+def describe(reference: ModelReference) -> NetworkDescription:
     """Read the model's files and say what it is. Hashing the weights happens once per process and file
     version.
 
@@ -86,7 +78,15 @@ def describe_model(reference: ModelReference) -> ModelDescription:
     key = hashlib.sha256(canonical.encode()).hexdigest()[:16]
     logarithm = number(weights, "logit_scale") if family.has_text else None
     scale = None if logarithm is None else math.exp(logarithm)
-    return ModelDescription(key, dimension, family.has_text, family_name, family.pooling, reference.dtype, scale)
+    return NetworkDescription(
+        model_key=key,
+        dimension=dimension,
+        tasks=tasks_of(has_text=family.has_text),
+        logit_scale=scale,
+        family=family_name,
+        pooling=family.pooling,
+        dtype=reference.dtype,
+    )
 
 
 def preprocessing_config(directory: Path, name: str) -> dict[str, Any]:

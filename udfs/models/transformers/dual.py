@@ -11,7 +11,7 @@ from udfs.errors import ModelError, first_line
 from udfs.inference.vectors import unit_rows
 from udfs.models.reference import ModelReference, model_directory
 from udfs.models.transformers.checkpoint import quiet
-from udfs.models.transformers.description import ModelDescription
+from udfs.models.transformers.description import NetworkDescription
 from udfs.models.transformers.families import FAMILIES
 from udfs.models.transformers.vision import VisionEncoder, tower_output
 
@@ -25,7 +25,7 @@ class DualEncoder(VisionEncoder):
 
     has_text = True
 
-    def __init__(self, reference: ModelReference, description: ModelDescription) -> None:
+    def __init__(self, reference: ModelReference, description: NetworkDescription) -> None:
         super().__init__(reference, description)
         began = time.perf_counter()
         self._family = FAMILIES[description.family]

@@ -10,7 +10,7 @@ from udfs.errors import ModelError
 from udfs.inference.vectors import unit_rows
 from udfs.models.reference import ModelReference, model_directory
 from udfs.models.transformers.checkpoint import compiled, network, resident_bytes
-from udfs.models.transformers.description import ModelDescription
+from udfs.models.transformers.description import NetworkDescription
 from udfs.models.transformers.families import FAMILIES
 from udfs.models.transformers.pixels import photo_pixels
 
@@ -29,7 +29,7 @@ class VisionEncoder:
 
     has_text = False
 
-    def __init__(self, reference: ModelReference, description: ModelDescription) -> None:
+    def __init__(self, reference: ModelReference, description: NetworkDescription) -> None:
         began = time.perf_counter()
         directory = model_directory(reference)
         family = FAMILIES[description.family]

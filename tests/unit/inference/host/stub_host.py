@@ -10,10 +10,12 @@ import sys
 import torch
 
 from udfs.errors import ModelError
+from udfs.inference.engines import engine_for
 from udfs.inference.host import server as host
 from udfs.inference.host.model_cache import Residents
 from udfs.inference.pixels import StandardPixels
 from udfs.models import ModelReference
+from udfs.models.kinds import Resources
 
 KEY = "stub"
 DIMENSION = 4
@@ -49,6 +51,10 @@ class StubEncoder:
         return batch["pixel_values"].flatten(1)[:, :DIMENSION]
 
 
+def open_stub(reference: ModelReference, resources: Resources):
+    return engine_for(StubEncoder(reference), resources.cores, resources.workers, resources.batch_size)
+
+
 if __name__ == "__main__":
-    host._residents = lambda options: Residents(options.cores or 1, load=StubEncoder)
+    host._residents = lambda options: Residents(options.cores or 1, open_stub)
     sys.exit(host.main())

@@ -2,6 +2,7 @@
 
 import dataclasses
 import threading
+import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,7 +14,8 @@ from tests.unit.inference.faulty_encoder import buffers, mixed_photos
 from udfs.errors import ModelError
 from udfs.inference.host import model_cache as models
 from udfs.inference.host.model_cache import CAPACITY, Residents
-from udfs.models import ModelReference, load_encoder
+from udfs.models import ModelReference, open_model
+from udfs.models.kinds import Resources
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +31,11 @@ class Loader:
         self.asked: list[str] = []
         self.failing: list[Exception] = []
 
-    def __call__(self, reference: ModelReference):
+    def __call__(self, reference: ModelReference, resources: Resources):
         self.asked.append(reference.name)
         if self.failing:
             raise self.failing.pop()
-        return load_encoder(reference)
+        return open_model(reference, resources)
 
 
 @pytest.fixture
@@ -51,7 +53,7 @@ def residents(loader):
 def used(residents: Residents, reference: ModelReference, batch_size: int | None = None):
     """The encoder that a task finds which comes and goes."""
     with residents.engine(reference, batch_size) as engine:
-        return engine.encoder
+        return engine._encoder
 
 
 def test_tasks_that_come_at_once_share_one_load(residents, references):
@@ -76,9 +78,9 @@ def test_a_decided_dtype_is_the_same_model_as_auto(residents, references):
 
 def test_another_batch_size_takes_the_weights_that_are_there(residents, references):
     with residents.engine(references[0], 2) as small, residents.engine(references[0], 8) as large:
-        assert small.encoder is large.encoder
+        assert small._encoder is large._encoder
         assert (small.portion, large.portion) == (2, 8)
-        assert residents.resident_bytes == small.encoder.resident_bytes
+        assert residents.resident_bytes == small._encoder.resident_bytes
     assert residents.loads == 1
 
 
@@ -100,7 +102,7 @@ def test_a_model_in_use_stays_even_where_there_are_more_than_usual(residents, re
     with residents.engine(first) as one, residents.engine(second) as two, residents.engine(third) as three:
         results = [engine.submit("embed_photos", buffers(mixed_photos()[:2])) for engine in (one, two, three)]
         assert all(not future.result().failures for future in results)
-        assert used(residents, first) is one.encoder
+        assert used(residents, first) is one._encoder
     assert residents.loads == 3
 
 
@@ -142,6 +144,82 @@ def test_the_weights_of_a_model_that_made_room_are_given_back(residents, referen
     monkeypatch.setattr(models, "free_memory", lambda: there.append(weights() is not None))
     used(residents, third)
     assert there == [False]
+
+
+class Gate:
+    """Opens `slow` only once it is told to; everything else at once."""
+
+    def __init__(self, slow: ModelReference) -> None:
+        self.slow, self.began, self.may_end = slow.name, threading.Event(), threading.Event()
+
+    def __call__(self, reference: ModelReference, resources: Resources):
+        if reference.name == self.slow:
+            self.began.set()
+            assert self.may_end.wait(30)
+        return open_model(reference, resources)
+
+
+def test_tasks_of_a_model_that_is_there_begin_work_and_end_while_another_is_opened(references):
+    here, slow, _ = references
+    gate = Gate(slow)
+    residents = Residents(2, gate)
+    used(residents, here)
+    with ThreadPoolExecutor(1) as tasks:
+        opening = tasks.submit(used, residents, slow)
+        assert gate.began.wait(30)
+        with residents.engine(here) as engine:
+            assert not engine.submit("embed_photos", buffers(mixed_photos()[:2])).result(30).failures
+        assert residents.resident_bytes == engine.gauges()["resident_bytes"]
+        assert not opening.done()
+        gate.may_end.set()
+        opening.result(30)
+    assert residents.loads == 2
+    residents.close()
+
+
+def test_two_batch_sizes_of_a_model_that_are_asked_for_at_once_share_its_weights(references):
+    gate = Gate(references[0])
+    residents = Residents(2, gate)
+    with ThreadPoolExecutor(2) as tasks:
+        small, large = (tasks.submit(used, residents, references[0], size) for size in (2, 8))
+        assert gate.began.wait(30)
+        gate.may_end.set()
+        assert small.result(30) is large.result(30)
+    assert residents.loads == 1
+    residents.close()
+
+
+def test_all_who_wait_for_a_model_that_cannot_be_opened_are_told_and_the_next_tries_again(references):
+    gate = Gate(references[0])
+    failing = [ModelError("not today")]
+
+    def open_engine(reference: ModelReference, resources: Resources):
+        engine = gate(reference, resources)
+        if failing:
+            raise failing.pop()
+        return engine
+
+    residents = Residents(2, open_engine)
+    with ThreadPoolExecutor(2) as tasks:
+        first, second = (tasks.submit(used, residents, references[0]) for _ in range(2))
+        assert gate.began.wait(30)
+        time.sleep(0.2)
+        gate.may_end.set()
+        for waiting in (first, second):
+            with pytest.raises(ModelError, match="not today"):
+                waiting.result(30)
+    assert used(residents, references[0]).dimension == 32
+    residents.close()
+
+
+def test_three_batch_sizes_of_one_model_leave_room_for_another(residents, references):
+    first, second, _ = references
+    kept = used(residents, first, 1)
+    for size in (2, 3):
+        used(residents, first, size)
+    used(residents, second)
+    assert used(residents, first, 1) is kept
+    assert residents.loads == 2
 
 
 def test_nothing_is_begun_after_the_end(references):

@@ -10,6 +10,7 @@ from pathlib import Path
 import typer
 
 from jobs.console.streams import print_json
+from jobs.job.printable import printable
 from udfs.errors import ClaimlensError, first_line
 
 LOGS = Path(".claimlens/logs")
@@ -17,7 +18,7 @@ LOGS = Path(".claimlens/logs")
 
 def complain(job: str, message: str) -> None:
     """One line on standard error."""
-    typer.echo(f"claimlens {job}: {message}", err=True)
+    typer.echo(f"claimlens {job}: {printable(message)}", err=True)
 
 
 def tell_failure(job: str, error: Exception, seconds: float, *, json_output: bool, debug: bool) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 from jobs.lakehouse.contracts import CLAIM_ASSESSMENTS, CLAIMS
 from udfs.errors import InputError
 
+LARGEST_INT = 2**31 - 1
 OPERATORS = ("!=", "<=", ">=", "=", "<", ">", "contains", "in")
 _GRAMMAR = re.compile(
     r"^\s*(?P<column>\w+)\s*(?P<operator>!=|<=|>=|==?|<|>|\bcontains\b|\bin\b)\s*(?P<value>.+?)\s*$", re.I | re.S
@@ -160,7 +161,9 @@ def _typed(kind: str, value: str, column: str) -> Value:
             number = float(value)
             if number - number != 0:
                 raise ValueError(value)
-            return int(number) if number == int(number) else number
+            if kind == "INT" and abs(number) > LARGEST_INT:
+                raise InputError(f"--where: {column} needs a whole number up to {LARGEST_INT:,}, not {value[:40]!r}.")
+            return int(number) if kind == "INT" and number == int(number) else number
         if kind in {"DATE", "TIMESTAMP_NTZ"}:
             moment = datetime.fromisoformat(value).replace(tzinfo=None)
             return moment.date() if kind == "DATE" else moment

@@ -12,7 +12,7 @@ def printable(text: str) -> str:
     Control characters (escape sequences begin with one), those that turn the direction of writing, and halves of
     surrogate pairs, which no encoding can write, become U+FFFD; line breaks and tabs stay.
     """
-    return _UNSEEN.sub(_REPLACEMENT, text)
+    return _UNSEEN.sub(_REPLACEMENT, text.replace("\r\n", "\n"))
 
 
 def one_line(text: str) -> str:

@@ -97,6 +97,12 @@ def test_a_failure_is_one_line_and_exit_1(job, capfd):
     assert err == "claimlens assess: /photos is empty: put photos there.\n"
 
 
+def test_a_failure_that_quotes_data_cannot_command_the_terminal(job, capfd):
+    job(failing(InputError("2 claims begin so: \x1b]0;owned\x07, \x9b2J")))
+    assert run_command_line(["assess", *QUIET]) == 1
+    assert capfd.readouterr().err == "claimlens assess: 2 claims begin so: \ufffd]0;owned\ufffd, \ufffd2J\n"
+
+
 def test_a_failure_in_json_is_a_report_too(job, capfd):
     job(failing(InputError("no photos")))
     assert run_command_line(["assess", "--json", *QUIET]) == 1

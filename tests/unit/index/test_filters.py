@@ -52,6 +52,8 @@ def test_a_row_passes_when_one_of_its_claims_passes_all():
         ("severity", "write column operator value"),
         ("amount_total > much", "amount_total needs a number, not 'much'"),
         ("amount_total > nan", "needs a number"),
+        ("photos > 99999999999999999999999", "photos needs a whole number up to 2,147,483,647, not '9999"),
+        ("photos in 1, -99999999999", "photos needs a whole number up to"),
         ("incident_date = yesterday", "needs a date like"),
         ("review = perhaps", "needs true or false"),
         ("damage > dent", "damage is a list"),

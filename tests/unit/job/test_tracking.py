@@ -2,26 +2,23 @@
 
 import json
 import subprocess
+import sys
 
 import pytest
 
 from jobs.job.context import JobContext
 from jobs.job.execution import JobFailedError, execute
+from jobs.job.mlflow_runs import MlflowTracker, tracking_address
 from jobs.job.report import Counts, Report
-from jobs.job.tracking import (
-    MlflowTracker,
-    NoTracker,
-    choose_tracker,
-    git_commit,
-    settings_parameters,
-    tracking_address,
-)
+from jobs.job.tracked import CHECKOUT, git_commit, settings_parameters
+from jobs.job.tracking import NoTracker, choose_tracker
 from jobs.settings.load import load_settings
 from udfs.errors import ModelError
 
 # MLflow's own imports and its SQLite store warn; these are not ours to mend.
 pytestmark = pytest.mark.filterwarnings("ignore")
 SECRET = "hunter2-in-clear"
+ROOT = CHECKOUT
 
 
 def settings_for(folder, *overrides):
@@ -51,7 +48,7 @@ def logged(tmp_path_factory):
         return Report("embed", inner.run_id, "done", counts, 0, {"photos": 7}, {"embeddings": 3}, details)
 
     def report(inner):
-        inner.tracker.log_artifact(page)
+        inner.tracker.log_page(page)
         return Report("report", inner.run_id, "done", Counts())
 
     def classify(inner):
@@ -147,16 +144,92 @@ def test_secrets_are_masked_wherever_settings_hide_them(tmp_path):
     assert parameters["tracking.uri"].endswith("@tracking.example/")
 
 
-def test_a_broken_store_is_told_once_and_the_job_goes_on(tmp_path, capfd):
+def done(context):
+    return Report("embed", context.run_id, "done", Counts(1, 1))
+
+
+def runs_in(settings):
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=tracking_address(settings.tracking))
+    return client.search_runs([client.get_experiment_by_name("claimlens").experiment_id])
+
+
+def test_a_broken_store_is_told_once_and_tracking_goes_on_when_it_is_mended(tmp_path, capfd):
     blocked = tmp_path / "mlflow"
     blocked.write_text("a file where the store should be")
-    context = JobContext.create(settings_for(tmp_path), tracker=MlflowTracker())
+    settings = settings_for(tmp_path)
+    context = JobContext.create(settings, tracker=MlflowTracker())
     for _ in range(2):
-        report = execute("embed", lambda inner: Report("embed", inner.run_id, "done", Counts(1, 1)), context)
-        assert report.status == "done"
+        assert execute("embed", done, context.next_job()).status == "done"
     err = capfd.readouterr().err
-    assert err.count("tracking stopped") == 1
+    assert err.count("MLflow tracking failed") == 1
     assert "tracking.enabled=false" in err
+    assert "2 calls to MLflow failed" in err
+    blocked.unlink()
+    mended = context.next_job()
+    execute("embed", done, mended)
+    assert [run.data.tags["run_id"] for run in runs_in(settings)] == [mended.run_id]
+
+
+def test_one_failing_call_leaves_the_rest_of_a_run_tracked(tmp_path, capfd):
+    settings = settings_for(tmp_path)
+    tracker = MlflowTracker()
+    context = JobContext.create(settings, tracker=tracker)
+
+    def with_a_fault(inner):
+        client, broken = tracker._client, tracker._client.set_terminated
+
+        def fails_once(*given):
+            client.set_terminated = broken
+            raise ConnectionResetError("the server hung up")
+
+        client.set_terminated = fails_once
+        return done(inner)
+
+    execute("embed", with_a_fault, context)
+    assert [run.info.status for run in runs_in(settings)] == ["RUNNING"]
+    execute("assess", done, context.next_job())
+    assert {run.info.status for run in runs_in(settings)} == {"FINISHED"}
+    assert capfd.readouterr().err.count("the server hung up") == 1
+
+
+def test_a_server_that_is_away_is_left_alone_for_a_while(tmp_path, capfd):
+    (tmp_path / "mlflow").write_text("in the way")
+    now, asked = [0.0], []
+    tracker = MlflowTracker(clock=lambda: now[0])
+    settings = settings_for(tmp_path)
+    context = JobContext.create(settings, tracker=tracker)
+    for minute in range(8):
+        now[0] = minute * 60.0
+        execute("embed", done, context.next_job())
+        asked.append(tracker._in_a_row)
+    assert asked == [1, 2, 0, 0, 0, 0, 0, 1]
+
+
+def test_the_run_of_a_killed_process_is_closed_by_the_next_start_and_a_living_one_is_not(tmp_path):
+    settings = settings_for(tmp_path)
+    code = (
+        "import os, signal, sys, time; from jobs.job.mlflow_runs import MlflowTracker; "
+        "from jobs.settings.load import load_settings; "
+        f"settings = load_settings('local', ['tracking.root={tmp_path}/mlflow'])\n"
+        "with MlflowTracker().run(sys.argv[1], 'r', settings):\n"
+        "    print('open', flush=True); time.sleep(300)"
+    )
+    processes = {}
+    for job in ("killed", "living"):
+        process = subprocess.Popen([sys.executable, "-c", code, job], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        assert process.stdout.readline() == "open\n"
+        processes[job] = process
+    processes["killed"].kill()
+    processes["killed"].communicate()
+    try:
+        execute("embed", done, JobContext.create(settings, tracker=MlflowTracker()))
+        states = {run.data.tags["job"]: run.info.status for run in runs_in(settings)}
+        assert states == {"killed": "KILLED", "living": "RUNNING", "embed": "FINISHED"}
+    finally:
+        processes["living"].kill()
+        processes["living"].communicate()
 
 
 def test_tracking_can_be_off(tmp_path):
@@ -176,3 +249,13 @@ def test_the_commit_is_the_checkouts(tmp_path):
     commit = git_commit(tmp_path)
     assert commit is not None
     assert len(commit) == 40
+
+
+def test_another_projects_commit_is_not_taken_for_ours(tmp_path):
+    """claimlens installed into a virtual environment that lies in somebody's checkout."""
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "one"], check=True)
+    (tmp_path / "packages").mkdir()
+    assert git_commit(tmp_path / "packages") is None
+    assert (CHECKOUT / "jobs" / "job").is_dir()

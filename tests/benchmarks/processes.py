@@ -12,7 +12,7 @@ from typing import Any
 from tests.benchmarks.contract import SAME_KERNEL, Work
 from tests.benchmarks.engines import ENGINES, engine
 from tests.benchmarks.measure import PeakMemory, tree
-from udfs.inference.host.client import ALLOCATOR
+from udfs.inference.host.start import ALLOCATOR
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -37,9 +37,9 @@ class Task:
         """The rows that it gives, one for each that it reads, in order.
 
         `vector` is of unit length, and null where `status` is failed; `error_code` and `error_detail` then say why.
-        `worker` is host:process of the process that holds the model. `measures` stands in the first row of each batch:
-        seconds of work in it by stage (decode, resize, copy, launch, forward, wait), `rows`, and of that process loads,
-        load_seconds, resident_bytes, peak_bytes, batch_size.
+        `worker` is host:process of the process that holds the model, host[GPU]:process where it has one GPU alone.
+        `measures` stands in the first row of each batch: seconds of work in it by stage (decode, resize, copy, launch,
+        forward, wait), `rows`, and of that process loads, load_seconds, resident_bytes, peak_bytes, batch_size.
         """
         import pyarrow as pa
 

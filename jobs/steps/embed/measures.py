@@ -36,7 +36,7 @@ class Work:
     @property
     def hosts(self) -> int:
         """How many hosts took part."""
-        return len({process.rpartition(":")[0] for process in self.processes})
+        return len({process.rpartition(":")[0].partition("[")[0] for process in self.processes})
 
     def as_details(self) -> dict[str, Any]:
         """For the job's report: processes, loads, memory, and where the time went."""

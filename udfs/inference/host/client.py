@@ -1,13 +1,8 @@
 """A task's side of the host: start it where it is not running, send rows, receive vectors."""
 
-import fcntl
-import os
 import socket
-import subprocess
-import sys
-import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -16,26 +11,15 @@ from typing import BinaryIO
 import pyarrow as pa
 
 import udfs.errors
-from udfs.errors import ClaimlensError, EnvironmentMissingError
+from udfs.errors import ClaimlensError
 from udfs.inference.host.connection import PeerGoneError, streams
-from udfs.inference.host.placement import device_for, host_directory, parent_process, remove_abandoned_directories
-from udfs.inference.host.wire import GREETING, Answer, Request
+from udfs.inference.host.directory import host_directory, last_words
+from udfs.inference.host.placement import place_for
+from udfs.inference.host.start import connected
+from udfs.inference.host.wire import Answer, Request
 from udfs.inference.tasks import task_named
 from udfs.models import ModelReference
 
-START_SECONDS = 60.0
-ALLOCATOR = {
-    # glibc would give each layer's output back to the system and fetch it again, page by page: a fifth of MobileNet's
-    # time. 32 MiB is the most that it accepts for the first.
-    "MALLOC_MMAP_THRESHOLD_": str(32 * 1024 * 1024),
-    "MALLOC_TRIM_THRESHOLD_": str(1024 * 1024 * 1024),
-}
-TUNING = {
-    # One thread per operation: the host's own threads are what keeps the cores busy.
-    **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
-    **ALLOCATOR,
-}
-"""Environment of a host: what has to be decided before its process begins."""
 WINDOW_BYTES = 256 * 1024 * 1024
 """Bytes that a task has under way at most, besides one Arrow batch."""
 
@@ -49,6 +33,8 @@ def run_task(
     *,
     cores: int | None = None,
     idle_seconds: float = 600.0,
+    lasting: bool = False,
+    waiting: Callable[[str], None] | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Have a Spark task's rows worked on by the host of its device.
 
@@ -58,8 +44,11 @@ def run_task(
         model_key: what the driver takes the model to be.
         task: name of what is asked of the model, one of tasks.TASKS.
         batch_size: rows that go through the model together; None takes what suits the device.
-        cores: what a host that is started now may use; None: what this process may.
+        cores: what a host that is started now may use; None: its GPU's part of what this process may.
         idle_seconds: how long it stays without a task.
+        lasting: ask a host that does not end with this process: the one that a former process of this user has started,
+            or a new one, which serves later processes.
+        waiting: is told what there is to wait for before the first result, if anything.
 
     Yields:
         Batches of the task's outputs, one row per row in, in order.
@@ -73,23 +62,26 @@ def run_task(
     first = next(batches, None)
     if first is None:
         return
-    device = device_for(reference.device)
-    request = Request(replace(reference, device=device), model_key, task, batch_size)
-    directory = host_directory(device)
-    connection = _connected(directory, device, cores, idle_seconds)
+    place = place_for(reference.device)
+    name = str(path.resolve()) if (path := Path(reference.name)).is_dir() else reference.name
+    request = Request(replace(reference, name=name, device=place.device), model_key, task, batch_size)
+    connection = connected(place, cores, idle_seconds, lasting=lasting, waiting=waiting)
     schema = task_named(task).inputs
     rows = (batch.select(schema.names).cast(schema) for batch in chain([first], batches))
     try:
         with streams(connection) as (reading, writing):
             request.send(writing)
-            answer = Answer.receive(reading)
+            while (answer := Answer.receive(reading)).waiting:
+                if waiting is not None:
+                    waiting(answer.waiting)
             _raise_if_failed(answer)
             yield from _exchanged(rows, schema, answer.window, reading, writing)
             _raise_if_failed(Answer.receive(reading))
     except PeerGoneError as error:
+        said = last_words(host_directory(place, lasting=lasting))
         raise ConnectionError(
-            f"the process that holds the model on {socket.gethostname()} ended while it was at work "
-            f"({_last_words(directory)}); the task is to be tried again, which starts a new one."
+            f"the process that holds the model on {socket.gethostname()} ended while it was at work ({said}); the task "
+            "is to be tried again, which starts a new one."
         ) from error
 
 
@@ -150,69 +142,3 @@ def _raise_if_failed(answer: Answer) -> None:
     if answer.error:
         kind = getattr(udfs.errors, answer.error, ClaimlensError)
         raise kind(answer.message)
-
-
-def _connected(directory: Path, device: str, cores: int | None, idle_seconds: float) -> socket.socket:
-    """A connection to the host; it is started where there is none, by one task while the others wait."""
-    connection = _connection(directory)
-    if connection is not None:
-        return connection
-    with (directory / "start").open("w") as turn:
-        fcntl.flock(turn, fcntl.LOCK_EX)
-        connection = _connection(directory)
-        if connection is not None:
-            return connection
-        remove_abandoned_directories()
-        host = _started(directory, device, cores, idle_seconds)
-        until = time.monotonic() + START_SECONDS
-        while time.monotonic() < until:
-            connection = _connection(directory)
-            if connection is not None:
-                return connection
-            if host.poll():
-                break
-            if host.returncode == 0:  # the one before it is still on its way out, and has the lock
-                host = _started(directory, device, cores, idle_seconds)
-            time.sleep(0.02)
-        raise EnvironmentMissingError(
-            f"the process that holds the model does not start on {socket.gethostname()} ({_last_words(directory)}); "
-            f"see {directory / 'log'} there."
-        )
-
-
-def _connection(directory: Path) -> socket.socket | None:
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        connection.connect(str(directory / "socket"))
-        if connection.recv(len(GREETING)) == GREETING:
-            return connection
-    except (FileNotFoundError, ConnectionRefusedError, ConnectionResetError):
-        pass
-    # Nobody is there, or somebody who is on the way out.
-    connection.close()
-    return None
-
-
-def _started(directory: Path, device: str, cores: int | None, idle_seconds: float) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "udfs.inference.host.server", f"--directory={directory}", f"--device={device}"]
-    command += [f"--parent={parent_process()}", f"--idle-seconds={idle_seconds}"]
-    command += [] if cores is None else [f"--cores={cores}"]
-    environment = {**os.environ, **TUNING, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    with (directory / "log").open("wb") as log:
-        return _Outliving(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-        )
-
-
-class _Outliving(subprocess.Popen[bytes]):
-    def __del__(self) -> None:
-        """Do not complain of a process that still runs: it is meant to."""
-
-
-def _last_words(directory: Path) -> str:
-    """The last line of the host's log: what it died of, if it could say so."""
-    try:
-        lines = (directory / "log").read_text("utf-8", "replace").strip().splitlines()
-    except OSError:
-        lines = []
-    return lines[-1] if lines else "it left no message"

@@ -1,8 +1,9 @@
 """The host process of a device: it holds the models, and serves every task of its executor.
 
 One process, because workers of Spark come and go and each would load a copy; started by the first task that needs it,
-never forked, so that CUDA is begun in a process of its own. It ends with the executor, after `idle_seconds` without a
-task, or when the device is lost: the tasks then fail, Spark retries them, and the retry starts a fresh host.
+never forked, so that CUDA is begun in a process of its own, and shown its GPU alone. It ends with the executor, after
+`idle_seconds` without a task, or when the device is lost: the tasks then fail, Spark retries them, and the retry starts
+a fresh host.
 """
 
 import argparse
@@ -14,6 +15,8 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -22,6 +25,7 @@ import pyarrow as pa
 
 from udfs.errors import ClaimlensError, ModelError, first_line
 from udfs.inference.host.connection import PeerGoneError, streams
+from udfs.inference.host.running import RunningProcess
 from udfs.inference.host.wire import GREETING, Answer, Request
 from udfs.inference.tasks import Task, task_named
 
@@ -30,6 +34,8 @@ if TYPE_CHECKING:
     from udfs.inference.host.model_cache import Residents
 
 POLL_SECONDS = 1.0
+SAID_AFTER_SECONDS = 0.1
+SAID_AGAIN_SECONDS = 5.0
 DEVICE_LOST = 75
 """Exit status after an error that poisons the process; EX_TEMPFAIL of sysexits.h: try again."""
 
@@ -39,10 +45,12 @@ class Options:
     """What the host is told when it is started."""
 
     directory: Path
-    device: str
-    parent: int
     idle_seconds: float
-    cores: int | None
+    cores: int
+    parent: int | None
+    """The process whose end ends the host; None: it lasts until it is idle."""
+    address: str | None
+    """The GPU that Spark has given it, for its name."""
 
 
 class Host:
@@ -50,7 +58,9 @@ class Host:
 
     def __init__(self, options: Options) -> None:
         self._options = options
-        self._name = f"{socket.gethostname()}:{os.getpid()}"
+        device = "" if options.address is None else f"[{options.address}]"
+        self._name = f"{socket.gethostname()}{device}:{os.getpid()}"
+        self._parent = None if options.parent is None else RunningProcess(options.parent)
         self._lock = threading.Lock()
         self._tasks = 0
         self._idle_since = time.monotonic()
@@ -70,9 +80,11 @@ class Host:
                         self._tasks += 1
                     threading.Thread(target=self._task, args=(connection,), daemon=True).start()
             path.unlink(missing_ok=True)
+        if self._tasks:  # of a parent that is gone: nobody waits for what is still queued
+            os._exit(0)
 
     def _should_end(self) -> bool:
-        if not _is_running(self._options.parent):
+        if self._parent is not None and not self._parent.is_running():
             return True
         with self._lock:
             return not self._tasks and time.monotonic() - self._idle_since > self._options.idle_seconds
@@ -95,7 +107,9 @@ class Host:
     def _answer(self, reading: BinaryIO, writing: BinaryIO) -> None:
         request = Request.receive(reading)
         try:
-            with self._models().engine(request.reference, request.batch_size) as engine:
+            with ExitStack() as held:
+                with _said(writing, f"model {request.reference.name} loads"):
+                    engine = held.enter_context(self._models().engine(request.reference, request.batch_size))
                 key = engine.model_key
                 if key != request.model_key:
                     raise ModelError(
@@ -149,33 +163,41 @@ class Host:
             os._exit(DEVICE_LOST)
 
 
-def _residents(options: Options) -> "Residents":
-    import joblib
+@contextmanager
+def _said(writing: BinaryIO, waiting: str) -> Iterator[None]:
+    """Tell the task what it waits for, again and again while it does."""
+    done = threading.Event()
 
+    def say() -> None:
+        pause = SAID_AFTER_SECONDS
+        with suppress(PeerGoneError):
+            while not done.wait(pause):
+                Answer(waiting=waiting).send(writing)
+                pause = SAID_AGAIN_SECONDS
+
+    saying = threading.Thread(target=say, daemon=True)
+    saying.start()
+    try:
+        yield
+    finally:
+        done.set()
+        saying.join()
+
+
+def _residents(options: Options) -> "Residents":
     from udfs.inference.host.model_cache import Residents
 
-    # joblib counts what this process may use: its affinity and its container's quota, not the machine's cores.
-    return Residents(options.cores or joblib.cpu_count())
-
-
-def _is_running(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    return Residents(options.cores)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a host; a second one for the same directory ends at once."""
     parser = argparse.ArgumentParser(description="Holds the models for the tasks of one executor.")
     parser.add_argument("--directory", type=Path, required=True)
-    parser.add_argument("--device", required=True)
-    parser.add_argument("--parent", type=int, required=True)
     parser.add_argument("--idle-seconds", type=float, required=True)
-    parser.add_argument("--cores", type=int)
+    parser.add_argument("--cores", type=int, required=True)
+    parser.add_argument("--parent", type=int)
+    parser.add_argument("--address")
     options = Options(**vars(parser.parse_args(arguments)))
     with (options.directory / "lock").open("w") as lock:
         try:

@@ -43,12 +43,12 @@ class Request:
 @dataclass(frozen=True)
 class Answer:
     """How it goes: `error` is the name of an error type of udfs.errors, or empty; `window` is how many rows a task
-    should have under way."""
+    should have under way. `waiting` says what takes its time; another Answer follows."""
 
     error: str = ""
     message: str = ""
     window: int = 0
-    key: str = ""
+    waiting: str = ""
 
     def send(self, stream: IO[bytes]) -> None:
         """Write it as one line."""

@@ -56,5 +56,5 @@ def open_stub(reference: ModelReference, resources: Resources):
 
 
 if __name__ == "__main__":
-    host._residents = lambda options: Residents(options.cores or 1, open_stub)
+    host._residents = lambda options: Residents(options.cores, open_stub)
     sys.exit(host.main())

@@ -4,20 +4,17 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.unit.images.pictures import encoded, scenery
 from tests.unit.inference.faulty_encoder import batch
+from tests.unit.inference.host.hosts import hosts_apart
 from udfs.errors import EnvironmentMissingError, ModelError
-from udfs.inference.host import client
+from udfs.inference.host import start
 from udfs.inference.host.client import run_task
-from udfs.inference.host.placement import host_directory
 from udfs.inference.host.server import DEVICE_LOST
 from udfs.models import ModelReference
 
@@ -27,28 +24,11 @@ KEY = "stub"
 PHOTOS = [encoded(scenery(40, 30, seed)) for seed in range(4)]
 
 
-@contextmanager
-def hosts_apart() -> Iterator[Path]:
-    """A temporary directory whose hosts are these tests' alone; its path is short, as those of sockets have to be."""
-    with (
-        tempfile.TemporaryDirectory(prefix="claimlens-test-", dir="/tmp") as folder,
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        patch.setattr(tempfile, "tempdir", folder)
-        yield host_directory("cpu")
-
-
 @pytest.fixture(scope="module")
 def stub():
     """A host in the place where this process's tasks look for one, with stand-ins for models."""
     with hosts_apart() as directory:
-        command = [
-            sys.executable,
-            "-m",
-            "tests.unit.inference.host.stub_host",
-            f"--directory={directory}",
-            "--device=cpu",
-        ]
+        command = [sys.executable, "-m", "tests.unit.inference.host.stub_host", f"--directory={directory}"]
         process = subprocess.Popen([*command, f"--parent={os.getpid()}", "--idle-seconds=60", "--cores=2"], cwd=ROOT)
         end = time.monotonic() + SECONDS
         while not (directory / "socket").exists():
@@ -104,7 +84,7 @@ def test_an_error_of_the_system_is_told_as_what_it_is_and_not_as_a_host_that_is_
 
 
 def test_a_host_that_does_not_start_is_told_in_one_line(monkeypatch):
-    monkeypatch.setattr(client.sys, "executable", shutil.which("false"))
+    monkeypatch.setattr(start.sys, "executable", shutil.which("false"))
     with (
         hosts_apart(),
         pytest.raises(EnvironmentMissingError, match=r"does not start on .* left no message.*see .*/log") as told,

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from udfs.inference.host.server import POLL_SECONDS
+
 ROOT = Path(__file__).resolve().parents[4]
 SECONDS = 60
 
@@ -25,7 +27,7 @@ def start(directory):
     hosts = []
 
     def started(parent: int, idle_seconds: float, *, listens: bool = True) -> subprocess.Popen:
-        command = [sys.executable, "-m", "udfs.inference.host.server", f"--directory={directory}", "--device=cpu"]
+        command = [sys.executable, "-m", "udfs.inference.host.server", f"--directory={directory}", "--cores=1"]
         host = subprocess.Popen([*command, f"--parent={parent}", f"--idle-seconds={idle_seconds}"], cwd=ROOT)
         hosts.append(host)
         end = time.monotonic() + SECONDS
@@ -65,3 +67,12 @@ def test_there_is_one_host_in_a_directory_and_another_after_it_was_killed(start,
     assert (directory / "socket").exists()  # what it left behind is in nobody's way
     third = start(os.getpid(), idle_seconds=0.2)
     assert third.wait(SECONDS) == 0
+
+
+def test_a_host_ends_within_moments_of_the_kill_of_its_parent_even_where_nobody_buries_it(start):
+    parent = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    host = start(parent.pid, idle_seconds=3600)
+    parent.kill()  # and is not waited for: its remains keep its number
+    assert host.wait(3 * POLL_SECONDS) == 0
+    parent.wait()
+    parent.stdin.close()

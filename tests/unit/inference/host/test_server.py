@@ -17,7 +17,8 @@ from tests.unit.inference.faulty_encoder import BROKEN, batch, lowest_cosine, mi
 from udfs.errors import ModelError
 from udfs.functions.embed import ARROW_EMBEDDING_SCHEMA, embed_photo_batches, embed_text_batches
 from udfs.inference.host.client import run_task
-from udfs.inference.host.placement import host_directory
+from udfs.inference.host.directory import host_directory
+from udfs.inference.host.placement import Place
 from udfs.models import ModelReference
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -162,8 +163,8 @@ def test_a_model_that_is_not_on_this_node_is_named(tmp_path):
 # Its parent is the test's own process, whose host runs already.
 WORKER = """
 import sys
-from udfs.inference.host import client, placement
-placement.parent_process = client.parent_process = lambda: int(sys.argv[2])
+from udfs.inference.host import directory, start
+directory.parent_process = start.parent_process = lambda: int(sys.argv[2])
 import pyarrow as pa
 from udfs.functions.embed import embed_photo_batches
 from udfs.models import ModelReference
@@ -197,4 +198,4 @@ def test_a_killed_host_fails_the_task_in_one_line_and_the_next_one_starts_anothe
     assert found.num_rows == len(PHOTOS)
     assert workers(found) != {killed}
     assert loads(found) == 1
-    assert (host_directory("cpu") / "log").exists()
+    assert (host_directory(Place("cpu")) / "log").exists()

@@ -78,7 +78,7 @@ def _print_detail(key: str, value: object, console: Console) -> None:
     else:
         shown = _short(value)
     if shown:
-        console.print(f"  [dim]{label}[/] {escape(shown)}", highlight=False)
+        console.print(f"  [dim]{label}[/] {escape(shown)}", soft_wrap=True, highlight=False)
 
 
 def _short(value: object) -> str:

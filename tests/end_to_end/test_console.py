@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from jobs.console.command_line import run_command_line
 from tests.end_to_end.conftest import ROOT, place
 
 CUT_OFF = """
@@ -51,6 +52,16 @@ def test_doctor_looks_and_touches_nothing(tmp_path, demo_input, claimlens):
     assert checks["table photos"]["state"] == "absent"
     assert not (tmp_path / "lakehouse").exists()
     assert not (tmp_path / "index").exists()
+
+
+@pytest.mark.usefixtures("spark")
+def test_doctor_finds_a_finished_place_in_order(finished, demo_input, capfd):
+    assert run_command_line(["doctor", "--json", *place(finished.folder, demo_input)]) == 0
+    checks = {check["name"]: check for check in json.loads(capfd.readouterr().out)["checks"]}
+    assert {name: check["state"] for name, check in checks.items() if name != "gpu"} == dict.fromkeys(
+        [name for name in checks if name != "gpu"], "ok"
+    )
+    assert "in step with the tables" in checks["index"]["found"]
 
 
 def test_doctor_names_what_is_missing_and_how_to_mend_it(tmp_path, demo_input, claimlens):

@@ -20,9 +20,9 @@ class Snapshot:
 
     def read(self, name: str) -> "DataFrame":
         """The table's rows, or no rows where the table is absent."""
-        if name in self.versions:
-            return self._lakehouse.read(name, self.versions[name])
-        return self.spark.createDataFrame([], CONTRACTS[name].schema)
+        if name not in self.versions:  # one that came into being since the pinning has no rows either
+            return self.spark.createDataFrame([], CONTRACTS[name].schema)
+        return self._lakehouse.read(name, self.versions[name])
 
     def ids(self, ids: list[str], column: str = "photo_id") -> "DataFrame":
         """A bounded list of ids as a frame to join with."""

@@ -24,7 +24,7 @@ class Lakehouse:
             )
         self.spark = spark
         self._settings = settings
-        self._ensured: set[str] = set()
+        self._verified: set[str] = set()
 
     @property
     def staging(self) -> str:
@@ -49,27 +49,31 @@ class Lakehouse:
 
     def exists(self, table: str) -> bool:
         """Whether the table is there, whatever its contract."""
-        return table in self._ensured or self._detail(table) is not None
+        return table in self._verified or self._detail(table) is not None
 
     def ensure(self, *tables: str) -> None:
-        """Create what is absent, and verify what is there.
+        """Create what is absent, migrate what is older, and verify the rest: for whoever is about to write.
 
         Raises:
             TableContractError: a table has another contract or schema, and no migration leads here; it is untouched.
         """
         for table in tables:
-            if table not in self._ensured:
-                contract = CONTRACTS[table]
+            if table not in self._verified:
                 detail = self._detail(table)
                 if detail is None:
-                    self._create(contract)
+                    self._create(CONTRACTS[table])
                 else:
-                    self._verify(contract, detail)
-                self._ensured.add(table)
+                    self._verify(CONTRACTS[table], self._migrated(CONTRACTS[table], detail))
+                self._verified.add(table)
 
     def read(self, table: str, version: int | None = None) -> "DataFrame":
-        """The table's rows, now or at a version."""
-        self.ensure(table)
+        """The table's rows, now or at a version; no rows where it is absent. Creates and alters nothing.
+
+        Raises:
+            TableContractError: the table has another contract or schema.
+        """
+        if not self._readable(table):
+            return self.spark.createDataFrame([], CONTRACTS[table].schema)
         return self._load(self.spark.read.format("delta"), table, {} if version is None else {"versionAsOf": version})
 
     def changes(self, table: str, since: int) -> "DataFrame | None":
@@ -80,11 +84,16 @@ class Lakehouse:
         return self._load(self.spark.read.format("delta"), table, options)
 
     def version(self, table: str) -> int:
-        """The table's newest Delta version."""
-        self.ensure(table)
-        row = self.spark.sql(f"DESCRIBE HISTORY {self.name(table)} LIMIT 1").select("version").first()
+        """The table's newest Delta version.
+
+        Raises:
+            TableContractError: the table is absent, or has another contract or schema.
+        """
+        row = None
+        if self._readable(table):
+            row = self.spark.sql(f"DESCRIBE HISTORY {self.name(table)} LIMIT 1").select("version").first()
         if row is None:
-            raise TableContractError(f"Table {table} at {self.name(table)} has no history.")
+            raise TableContractError(f"There is no table {table} at {self.name(table)}; run claimlens ingest first.")
         return int(row["version"])
 
     def versions(self, *tables: str) -> dict[str, int]:
@@ -93,9 +102,18 @@ class Lakehouse:
 
     def table_id(self, table: str) -> str:
         """Delta's own id of the table: another one means that it was dropped and made anew."""
-        self.ensure(table)
         detail = self._detail(table)
         return str(detail["id"]) if detail else ""
+
+    def _readable(self, table: str) -> bool:
+        """Whether the table is there, and as its contract says."""
+        if table not in self._verified:
+            detail = self._detail(table)
+            if detail is None:
+                return False
+            self._verify(CONTRACTS[table], detail)
+            self._verified.add(table)
+        return True
 
     def _load(self, reader: "DataFrameReader", table: str, options: dict[str, int | str]) -> "DataFrame":
         for key, value in options.items():
@@ -145,6 +163,16 @@ class Lakehouse:
             f"COMMENT {_literal(contract.comment)}{clustering} TBLPROPERTIES ({listed})"
         ).collect()
 
+    def _migrated(self, contract: TableContract, detail: dict[str, Any]) -> dict[str, Any]:
+        """The table's detail once every step is gone that the contract knows; a killed one is finished by the next."""
+        where, found = self.name(contract.name), (detail.get("properties") or {}).get(VERSION_PROPERTY)
+        if found is None or not contract.migrates_from(int(found)):
+            return detail
+        for version in range(int(found), contract.version):
+            contract.migrations[version](self.spark, where)
+            self.spark.sql(f"ALTER TABLE {where} SET TBLPROPERTIES ('{VERSION_PROPERTY}' = '{version + 1}')").collect()
+        return self._detail(contract.name) or {}
+
     def _verify(self, contract: TableContract, detail: dict[str, Any]) -> None:
         found = (detail.get("properties") or {}).get(VERSION_PROPERTY)
         where = self.name(contract.name)
@@ -153,14 +181,12 @@ class Lakehouse:
                 f"{where} was not made by claimlens (it has no property {VERSION_PROPERTY}); it was left untouched. "
                 "Point tables.root, or tables.catalog and tables.schema_name, elsewhere."
             )
-        version = int(found)
-        steps = dict(contract.migrations)
-        while version < contract.version and version in steps:
-            for statement in steps[version]:
-                self.spark.sql(statement.format(table=where)).collect()
-            version += 1
-            self.spark.sql(f"ALTER TABLE {where} SET TBLPROPERTIES ('{VERSION_PROPERTY}' = '{version}')").collect()
-        if version != contract.version:
+        if contract.migrates_from(int(found)):
+            raise TableContractError(
+                f"{where} has contract {found}, this claimlens reads contract {contract.version}; it was left "
+                "untouched. Run claimlens run, or the job that writes the table: that migrates it."
+            )
+        if int(found) != contract.version:
             raise TableContractError(
                 f"{where} has contract {found}, this claimlens writes contract {contract.version} and has no migration "
                 "between them; it was left untouched. Use the claimlens that wrote it, or another tables.root."

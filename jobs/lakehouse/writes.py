@@ -102,6 +102,7 @@ def upsert(lakehouse: Lakehouse, frame: "DataFrame", table: str, *, compare: tup
     """
     from pyspark.sql import functions as F
 
+    lakehouse.ensure(table)
     differs = " OR ".join(f"NOT (target.`{column}` <=> source.`{column}`)" for column in compare)
     key = CONTRACTS[table].key
     stored = lakehouse.read(table).select(*key, *compare).alias("target")

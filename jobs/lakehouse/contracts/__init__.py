@@ -1,0 +1,43 @@
+"""The table contracts, by subject: columns with comments, keys, constraints and clustering, as plain data."""
+
+from collections.abc import Mapping
+
+from jobs.lakehouse.contracts.claims import CLAIMS
+from jobs.lakehouse.contracts.embeddings import EMBEDDINGS
+from jobs.lakehouse.contracts.index import INDEX_STATE
+from jobs.lakehouse.contracts.photos import CLAIM_PHOTOS, PHOTO_FILES, PHOTOS, SOURCE_FILES
+from jobs.lakehouse.contracts.predictions import CLAIM_ASSESSMENTS, DAMAGE_PREDICTIONS
+from jobs.lakehouse.contracts.runs import JOB_RUNS
+from jobs.lakehouse.contracts.table import Column, TableContract
+
+__all__ = [
+    "CLAIMS",
+    "CLAIM_ASSESSMENTS",
+    "CLAIM_PHOTOS",
+    "CONTRACTS",
+    "DAMAGE_PREDICTIONS",
+    "EMBEDDINGS",
+    "INDEX_STATE",
+    "JOB_RUNS",
+    "PHOTOS",
+    "PHOTO_FILES",
+    "SOURCE_FILES",
+    "Column",
+    "TableContract",
+]
+
+CONTRACTS: Mapping[str, TableContract] = {
+    contract.name: contract
+    for contract in (
+        CLAIMS,
+        SOURCE_FILES,
+        PHOTO_FILES,
+        PHOTOS,
+        CLAIM_PHOTOS,
+        EMBEDDINGS,
+        DAMAGE_PREDICTIONS,
+        CLAIM_ASSESSMENTS,
+        INDEX_STATE,
+        JOB_RUNS,
+    )
+}

@@ -1,0 +1,74 @@
+"""What a contract is, and the columns and checks that several tables share."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from udfs.outcome import ERROR_CODES, STATUSES
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+Identified = Literal["claim", "policy", "vehicle", "photo", "passage", "entity", "file"]
+"""Whom or what a column names: what an erasure looks for. `entity` is a photo or a passage, as the row's own column
+entity says; a `file` is a path, in which a claim's number may stand."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its Spark SQL type, what it means, and whom or what it names."""
+
+    name: str
+    type: str
+    comment: str
+    required: bool = False
+    identifies: Identified | None = None
+
+
+Migration = Callable[["SparkSession", str], None]
+"""Brings a table, named as in SQL, from one version to the next; the version itself is written afterwards, by the
+caller. It must be safe to repeat: one that was killed half-way is run again from its beginning."""
+
+
+@dataclass(frozen=True)
+class TableContract:
+    """What a table promises. `version` is recorded in the table property claimlens.contract.
+
+    A table of an older version is migrated by whoever writes it where `migrations` has the steps (from version ->
+    migration), and otherwise refused. Whoever only reads refuses it too.
+    """
+
+    name: str
+    version: int
+    comment: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    cluster_by: tuple[str, ...] = ()
+    checks: tuple[tuple[str, str], ...] = ()
+    migrations: Mapping[int, Migration] = field(default_factory=dict)
+
+    @property
+    def schema(self) -> str:
+        """The columns as a Spark DDL string, for DataFrame schemas."""
+        return ", ".join(f"`{column.name}` {column.type}" for column in self.columns)
+
+    def migrates_from(self, version: int) -> bool:
+        """Whether there are steps all the way from an older version to this one."""
+        return version < self.version and all(step in self.migrations for step in range(version, self.version))
+
+
+def _quoted(values: tuple[str, ...]) -> str:
+    return ", ".join(f"'{value}'" for value in values)
+
+
+STATUS_CHECK = ("status_known", f"status IN ({_quoted(STATUSES)})")
+CODE_CHECK = (
+    "code_known",
+    f"(status = 'ok' AND error_code IS NULL) OR (status = 'failed' AND error_code IN ({_quoted(ERROR_CODES)}))",
+)
+PHOTO_ID_CHECK = ("photo_id_is_sha256", "photo_id RLIKE '^[0-9a-f]{64}$'")
+OUTCOME = (
+    Column("status", "STRING", "ok or failed", required=True),
+    Column("error_code", "STRING", "Why it failed: a code of the closed list; null when ok"),
+    Column("error_detail", "STRING", "One line more about the failure"),
+)

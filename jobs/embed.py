@@ -1,4 +1,4 @@
-"""Embed photos and narratives: bounded waves of what has no vector yet under the current model_key."""
+"""Embed photos and passages: bounded waves of what has no vector yet under the current model_key."""
 
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,9 +24,12 @@ if TYPE_CHECKING:
 
     from udfs.heads.head import Head
 
+SOURCES = {"photo": ("photos", "photo_id"), "passage": ("passages", "passage_id")}
+"""The table of each entity, and its key."""
+
 
 def run(context: JobContext) -> Report:
-    """Give every sanitised photo, and every narrative where the model reads text, its vector.
+    """Give every sanitised photo, and every passage where the model reads text, its vector.
 
     What to do is what the tables lack for this model_key; so resuming, retrying and backfilling are this same job.
     New photos are classified in the same pass when embed.classify is on and the model has a text tower.
@@ -40,8 +43,8 @@ def run(context: JobContext) -> Report:
     model = context.model
     lakehouse = context.lakehouse
     if not context.dry_run:
-        lakehouse.ensure("photos", "claims", "embeddings")
-    versions_in = lakehouse.versions(*(table for table in ("photos", "claims") if lakehouse.exists(table)))
+        lakehouse.ensure(EMBEDDINGS.name)
+    versions_in = lakehouse.versions(*(table for table in ("photos", "passages") if lakehouse.exists(table)))
     entities = pending_entities(context, model.model_key, has_text=model.has_text)
     pending = {rows.entity: rows.rows for rows in entities}
     known = sum(rows.total - rows.rows for rows in entities)
@@ -50,7 +53,7 @@ def run(context: JobContext) -> Report:
         "model_key": model.model_key,
         "dimension": model.dimension,
         "photos_embedded": 0,
-        "narratives_embedded": 0,
+        "passages_embedded": 0,
     }
     skipped = Counts(rows_in=known, skipped=known)
     if context.dry_run:
@@ -68,11 +71,10 @@ def run(context: JobContext) -> Report:
         progress = _Progress(context, model.reference, skipped, head)
         for rows in entities:
             progress.embed(rows)
-    if model.has_text and settings.embed.narratives:
-        details["narratives_replaced"] = _drop_stale_narratives(context)
+    details["stale_removed"] = _remove_stale(context)
     details |= {
         "photos_embedded": progress.embedded.get("photo", 0),
-        "narratives_embedded": progress.embedded.get("narrative", 0),
+        "passages_embedded": progress.embedded.get("passage", 0),
         "classified_in_pass": progress.classified,
         **progress.work.as_details(),
     }
@@ -92,22 +94,24 @@ def run(context: JobContext) -> Report:
     )
 
 
-def _drop_stale_narratives(context: JobContext) -> int:
-    """Delete vectors of narratives whose text has changed or is gone since."""
+def _remove_stale(context: JobContext) -> int:
+    """Delete the vectors, of any model, of photos and passages that the tables no longer have.
+
+    A table that was never filled says nothing: vectors that came with a migration wait there for their passages.
+    """
     from pyspark.sql import functions as F
 
     lakehouse = context.lakehouse
-    current = lakehouse.read("claims").where(F.length(F.trim("narrative")) > 0)
-    current = current.select(
-        F.col("claim_id").alias("entity_id"), F.sha2(F.col("narrative"), 256).alias("content_hash")
-    )
-    stored = (
-        lakehouse.read("embeddings").where(F.col("entity") == "narrative").select("entity", "entity_id", "content_hash")
-    )
-    stale = stored.join(current, ["entity_id", "content_hash"], "left_anti").select(
-        "entity", "entity_id", "content_hash"
-    )
-    return delete_keys(lakehouse, stale, "embeddings") if stale.limit(1).count() else 0
+    stored = lakehouse.read(EMBEDDINGS.name).select(*EMBEDDINGS.key)
+    removed = 0
+    for entity, (table, key) in SOURCES.items():
+        if not lakehouse.exists(table) or not lakehouse.version(table):
+            continue
+        present = lakehouse.read(table).select(F.col(key).alias("entity_id"))
+        stale = stored.where(F.col("entity") == entity).join(present, "entity_id", "left_anti").select(*EMBEDDINGS.key)
+        with stage(lakehouse, stale, context.run_id) as found:
+            removed += delete_keys(lakehouse, found.frame, EMBEDDINGS.name) if found.rows else 0
+    return removed
 
 
 @dataclass
@@ -159,14 +163,10 @@ class _Progress:
             F.lit(context.clock()).alias("embedded_at"),
             F.lit(context.run_id).alias("run_id"),
         )
-        if entity == "photo":
-            rows = rows.withColumn("content_hash", F.col("entity_id"))
         began = time.monotonic()
         with stage(context.lakehouse, rows, context.run_id) as wave:
             self.work.seconds += time.monotonic() - began
             frame = wave.frame
-            if entity == "narrative":
-                frame = frame.join(portion.select("entity_id", "content_hash"), "entity_id")
             measured = frame.where(F.col("measures").isNotNull()).select("worker", "measures").collect()
             self.work.add((row["worker"], row["measures"]) for row in measured)
             # Predictions first: a photo with a vector counts as done, so a run killed in between must find it undone.
@@ -193,4 +193,4 @@ class _Progress:
         self.context.progress.advance(rows, failed)
 
 
-JOB = Job("embed", "Turn photos and narratives into vectors.", run)
+JOB = Job("embed", "Turn photos and passages into vectors.", run)

@@ -26,7 +26,7 @@ def run(context: JobContext) -> Report:
     rows = {pending.entity: pending.rows for pending in entities}
     total = sum(pending.total for pending in entities)
     counts = Counts(rows_in=total, skipped=total)
-    read = tuple(table for table in ("photos", "claims", "embeddings") if lakehouse.exists(table))
+    read = tuple(table for table in ("photos", "passages", "embeddings") if lakehouse.exists(table))
     versions = lakehouse.versions(*read)
     details: dict[str, Any] = {"model": model.name, "model_key": model.model_key, "pending": rows}
     if context.dry_run or not sum(rows.values()):

@@ -9,10 +9,11 @@ from jobs.lakehouse.places import remove_abandoned
 from jobs.steps.ingest.claims import ingest_claims
 from jobs.steps.ingest.discovery import discover, listing
 from jobs.steps.ingest.links import link_photos
+from jobs.steps.ingest.passages import derive_passages
 from jobs.steps.ingest.photos import ingest_photos, pending_files
 from udfs.errors import InputError
 
-TABLES = ("source_files", "photo_files", "photos", "claims", "claim_photos")
+TABLES = ("source_files", "photo_files", "photos", "claims", "claim_photos", "passages", "claim_passages")
 
 
 def run(context: JobContext) -> Report:
@@ -43,6 +44,7 @@ def run(context: JobContext) -> Report:
     if settings.photos:
         counts = ingest_photos(context, current, counts)
     details["links"] = link_photos(context)
+    details["passages"] = derive_passages(context)
     if settings.photos and counts.rows_in == 0:
         details["note"] = f"no file at ingest.photos = {settings.photos} matches ingest.glob = {settings.glob}"
         context.progress.say(details["note"])

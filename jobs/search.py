@@ -26,7 +26,7 @@ def run(
         list[str] | None, typer.Option(metavar="FILTER", help="Filter, for example severity=severe; repeatable.")
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, max=1000, help="Number of hits.")] = None,
-    entity: Annotated[str, typer.Option(help="What to find: photo or narrative.")] = "photo",
+    entity: Annotated[str, typer.Option(help="What to find: photo or passage.")] = "photo",
     include_self: Annotated[bool, typer.Option("--include-self", help="Let a claim find its own photos.")] = False,
     html: Annotated[Path | None, typer.Option(metavar="PATH", help="Write a page with the photos.")] = None,
 ) -> "SearchReport":

@@ -1,4 +1,4 @@
-"""What became of one photo, claim or narrative: a status, and a code from a closed list."""
+"""What became of one photo, claim or passage: a status, and a code from a closed list."""
 
 from enum import StrEnum
 

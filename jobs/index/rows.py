@@ -13,9 +13,18 @@ if TYPE_CHECKING:
 
     from jobs.lakehouse.tables import Lakehouse
 
-SOURCES = ("embeddings", "damage_predictions", "photos", "claims", "claim_photos", "claim_assessments")
+SOURCES = (
+    "embeddings",
+    "damage_predictions",
+    "photos",
+    "passages",
+    "claims",
+    "claim_photos",
+    "claim_passages",
+    "claim_assessments",
+)
 NO_PHOTO = ""
-"""photo_id of a claim without photos: it can still be found by its columns and its narrative."""
+"""photo_id of a claim without photos and passages: it can still be found by its columns."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +52,10 @@ def newest_head(lakehouse: "Lakehouse", version: int, model_key: str, taxonomy: 
 
 
 def vector_rows(pinned: Pinned, *, full: bool, keys: "DataFrame | None" = None) -> "DataFrame":
-    """Rows of the index table `vectors`: photos that are ok, and the narratives of claims, that have a vector.
+    """Rows of the index table `vectors`: photos that are ok, and passages, that have a vector.
 
     Without `full` only keys and row_hash, which needs neither vectors nor photos. With `keys` only those entities.
-    A row's hash covers everything but the vector itself, which model_key and content_hash decide, and the thumbnail,
+    A row's hash covers everything but the vector itself, which model_key and entity_id decide, and the thumbnail,
     which photo_id decides.
     """
     from pyspark.sql import functions as F
@@ -56,7 +65,7 @@ def vector_rows(pinned: Pinned, *, full: bool, keys: "DataFrame | None" = None) 
     )
     if keys is not None:
         embedded = embedded.join(keys, list(KEYS[VECTORS]), "left_semi")
-    wanted = ["entity", "entity_id", "content_hash", *(["vector"] if full else [])]
+    wanted = ["entity", "entity_id", *(["vector"] if full else [])]
     photos = pinned.read("photos").where(F.col("status") == Status.OK)
     photos = photos.select(
         F.col("photo_id").alias("entity_id"), "captured_at", *([F.col("jpeg").alias("thumbnail")] if full else [])
@@ -69,25 +78,11 @@ def vector_rows(pinned: Pinned, *, full: bool, keys: "DataFrame | None" = None) 
     )
     of_photos = embedded.where(F.col("entity") == "photo").select(*wanted)
     of_photos = of_photos.join(photos, "entity_id").join(predicted, "entity_id", "left")
-    # A narrative that was rewritten may still have the vector of its old text: only the current text counts.
-    texts = pinned.read("claims").select(
-        F.col("claim_id").alias("entity_id"), F.sha2(F.col("narrative"), 256).alias("content_hash")
-    )
-    of_texts = embedded.where(F.col("entity") == "narrative").select(*wanted)
-    of_texts = of_texts.join(texts, ["entity_id", "content_hash"])
+    passages = pinned.read("passages").select(F.col("passage_id").alias("entity_id"))
+    of_texts = embedded.where(F.col("entity") == "passage").select(*wanted).join(passages, "entity_id")
     rows = of_photos.unionByName(of_texts, allowMissingColumns=True)
-    hashed = (
-        "entity",
-        "entity_id",
-        "content_hash",
-        "labels",
-        "severity",
-        "part",
-        "confidence",
-        "decision",
-        "captured_at",
-    )
-    rows = rows.withColumn(ROW_HASH, _hash_of(hashed)).drop("content_hash")
+    hashed = ("entity", "entity_id", "labels", "severity", "part", "confidence", "decision", "captured_at")
+    rows = rows.withColumn(ROW_HASH, _hash_of(hashed))
     return rows if full else rows.select(*KEYS[VECTORS], ROW_HASH)
 
 
@@ -99,11 +94,14 @@ def with_thumbnails(rows: "DataFrame") -> "DataFrame":
 
 
 def claim_rows(pinned: Pinned, *, claim_ids: "DataFrame | None" = None) -> "DataFrame":
-    """Rows of the index table `claims`: each link of a claim to a photo, and each claim without photos."""
+    """Rows of the index table `claims`: each link of a claim to a photo or passage (both in photo_id), and each claim
+    without any."""
     from pyspark.sql import functions as F
 
     claims = pinned.read("claims").select("claim_id", *(column.name for column in CLAIM_COLUMNS))
     links = pinned.read("claim_photos").select("claim_id", "photo_id")
+    texts = pinned.read("claim_passages").select("claim_id", F.col("passage_id").alias("photo_id")).distinct()
+    links = links.union(texts)
     assessed = pinned.read("claim_assessments").where(
         (F.col("model_key") == pinned.model_key) & (F.col("head_key") == F.lit(pinned.head_key))
     )
@@ -139,7 +137,7 @@ def changed_entities(pinned: Pinned, since: Mapping[str, int]) -> "DataFrame":
     found = keys("embeddings", F.col("entity"), "entity_id", model)
     found = found.union(keys("damage_predictions", F.lit("photo"), "photo_id", model))
     found = found.union(keys("photos", F.lit("photo"), "photo_id"))
-    return found.union(keys("claims", F.lit("narrative"), "claim_id")).distinct()
+    return found.union(keys("passages", F.lit("passage"), "passage_id")).distinct()
 
 
 def changed_claims(pinned: Pinned, since: Mapping[str, int]) -> "DataFrame":
@@ -147,6 +145,7 @@ def changed_claims(pinned: Pinned, since: Mapping[str, int]) -> "DataFrame":
     from pyspark.sql import functions as F
 
     links = _changes(pinned, "claim_photos", since).select("claim_id", "photo_id")
+    links = links.union(_changes(pinned, "claim_passages", since).select("claim_id", "passage_id"))
     model = F.col("model_key") == pinned.model_key
     claims = _changes(pinned, "claims", since).select("claim_id")
     claims = claims.union(_changes(pinned, "claim_assessments", since).where(model).select("claim_id"))

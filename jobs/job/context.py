@@ -103,7 +103,7 @@ class JobContext:
 
     @property
     def text_model(self) -> "CurrentModel":
-        """The model that embeds narratives and questions: the photo model where no other is named.
+        """The model that embeds passages and questions: the photo model where no other is named.
 
         Raises:
             ModelError: it cannot be described.

@@ -26,7 +26,7 @@ Case = Literal["rows_per_second", "slowest", "fastest"]
 
 @dataclass(frozen=True)
 class Pace:
-    """How one machine gets through one entity (photo or narrative).
+    """How one machine gets through one entity (photo or passage).
 
     `rows_per_second` through the model over the whole sample, `slowest` and `fastest` of its `rounds`; `read_seconds`
     per row for reading before that, and for the shuffle where embed.partitions asks for one; `rows_per_task` as the

@@ -10,7 +10,7 @@ from udfs.outcome import Status
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-KEY = ("entity_id", "content_hash")
+KEY = ("entity_id",)
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,9 @@ class Pending:
     arrivals: tuple[tuple[int, int], ...]
     total: int
     source: "DataFrame"
-    """All rows: entity_id, content_hash, content, arrived_at."""
+    """All rows: entity_id, content, arrived_at."""
     keys: "DataFrame"
-    """Of those that are pending entity_id, content_hash, arrived_at."""
+    """Of those that are pending entity_id, arrived_at."""
 
     @property
     def rows(self) -> int:
@@ -33,11 +33,11 @@ class Pending:
 
     @property
     def frame(self) -> "DataFrame":
-        """All pending rows: entity_id, content_hash, content."""
+        """All pending rows: entity_id, content."""
         return self.source.join(self.keys.select(*KEY), list(KEY), "left_semi").select(*KEY, "content")
 
     def wave(self, wave: Wave) -> "DataFrame":
-        """The pending rows of one wave: entity_id, content_hash, content. Photos are read, never shuffled."""
+        """The pending rows of one wave: entity_id, content. Photos are read, never shuffled."""
         from pyspark.sql import functions as F
 
         arrived = F.col("arrived_at").between(
@@ -59,27 +59,13 @@ def pending_entities(context: JobContext, model_key: str, *, has_text: bool) -> 
 
     lakehouse, settings = context.lakehouse, context.settings.embed
     sources: dict[str, DataFrame] = {}
-    arrived = F.col("ingested_at").alias("arrived_at")
     if settings.photos and lakehouse.exists("photos"):
-        identity = F.col("photo_id")
-        sources["photo"] = (
-            lakehouse.read("photos")
-            .where(F.col("status") == Status.OK)
-            .select(
-                identity.alias("entity_id"), identity.alias("content_hash"), F.col("jpeg").alias("content"), arrived
-            )
-        )
-    if settings.narratives and has_text and lakehouse.exists("claims"):
-        narrative = F.col("narrative")
-        sources["narrative"] = (
-            lakehouse.read("claims")
-            .where(F.length(F.trim(narrative)) > 0)
-            .select(
-                F.col("claim_id").alias("entity_id"),
-                F.sha2(narrative, 256).alias("content_hash"),
-                narrative.alias("content"),
-                arrived,
-            )
+        photos = lakehouse.read("photos").where(F.col("status") == Status.OK)
+        sources["photo"] = photos.selectExpr("photo_id AS entity_id", "jpeg AS content", "ingested_at AS arrived_at")
+    if settings.passages and has_text and lakehouse.exists("passages"):
+        passages = lakehouse.read("passages")
+        sources["passage"] = passages.selectExpr(
+            "passage_id AS entity_id", "text AS content", "first_seen AS arrived_at"
         )
     return [_pending(context, model_key, entity, source) for entity, source in sources.items()]
 

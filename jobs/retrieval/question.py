@@ -9,7 +9,7 @@ from udfs.errors import InputError
 if TYPE_CHECKING:
     from jobs.index.filters import Filter
 
-ENTITIES = ("photo", "narrative")
+ENTITIES = ("photo", "passage")
 LONGEST_SENTENCE = 10_000
 """Characters. No model reads more than a few hundred words; what is longer is a file that was pasted by mistake."""
 LARGEST_LIMIT = 1000

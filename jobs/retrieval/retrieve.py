@@ -39,7 +39,7 @@ def nearest(
     conditions = _on_claims(filters)
     if not conditions:
         return _ranked(index, vectors, where, limit), None
-    chosen = _chosen(index, conditions, entity)
+    chosen = _chosen(index, conditions)
     if not len(chosen):
         return [], 0
     if len(chosen) > LISTED_IDS:
@@ -54,8 +54,7 @@ def hits(
     """The candidates with their claims, those that pass the filters first."""
     if not candidates:
         return ()
-    column = _claims_column(entity)
-    among = _among(column, tuple(candidate.entity_id for candidate in candidates))
+    among = _among("photo_id", tuple(candidate.entity_id for candidate in candidates))
     columns = ("claim_id", "photo_id", "reported_severity", "narrative")
     linked = _rows(index.scan("claims", where=among, columns=columns))
     passing = {row["claim_id"] for row in linked}
@@ -65,7 +64,7 @@ def hits(
         passing = {row["claim_id"] for row in _rows(passed)}
     claims: dict[str, dict[str, dict[str, Any]]] = {}
     for row in sorted(linked, key=lambda row: (row["claim_id"] not in passing, row["claim_id"])):
-        claims.setdefault(row[column], {})[row["claim_id"]] = row
+        claims.setdefault(row["photo_id"], {})[row["claim_id"]] = row
     return tuple(
         _hit(rank, candidate, claims.get(candidate.entity_id, {}), entity)
         for rank, candidate in enumerate(candidates, start=1)
@@ -82,10 +81,11 @@ def vectors_of(index: "LanceStore", entity: str, ids: Sequence[str]) -> "NDArray
     return np.asarray([row["vector"] for row in found], dtype=np.float32).reshape(len(found), -1)
 
 
-def photos_of_claim(index: "LanceStore", claim_id: str) -> tuple[str, ...]:
-    """The ids of a claim's photos, sorted."""
-    linked = index.scan("claims", where=f"claim_id = {_quoted(claim_id)}", columns=("photo_id",))
-    return tuple(sorted(row["photo_id"] for row in _rows(linked) if row["photo_id"]))
+def ids_of_claim(index: "LanceStore", claim_id: str, entity: str) -> tuple[str, ...]:
+    """The ids of a claim's photos, or of its passages, that the index has; sorted."""
+    linked = _rows(index.scan("claims", where=f"claim_id = {_quoted(claim_id)}", columns=("photo_id",)))
+    where = _all([f"entity = '{entity}'", _among("entity_id", tuple(row["photo_id"] for row in linked))])
+    return tuple(sorted(row["entity_id"] for row in _rows(index.scan("vectors", where=where, columns=("entity_id",)))))
 
 
 def claims_beginning_with(index: "LanceStore", prefix: str, most: int | None = None) -> list[str]:
@@ -96,13 +96,13 @@ def claims_beginning_with(index: "LanceStore", prefix: str, most: int | None = N
     )
 
 
-def _chosen(index: "LanceStore", conditions: Sequence[str], entity: str) -> "pa.Array":
-    """Ids of the entities of the claims that pass the filters, sorted, once each."""
+def _chosen(index: "LanceStore", conditions: Sequence[str]) -> "pa.Array":
+    """Ids of the photos and passages of the claims that pass the filters, sorted, once each."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    column = _claims_column(entity)
-    found = [batch.column(column) for batch in index.scan("claims", where=_all(conditions), columns=(column,))]
+    scanned = index.scan("claims", where=_all(conditions), columns=("photo_id",))
+    found = [batch.column("photo_id") for batch in scanned]
     ids = pc.unique(pa.chunked_array(found, pa.string()))
     return ids.filter(pc.not_equal(ids, "")).sort()
 
@@ -158,10 +158,6 @@ def _hit(rank: int, candidate: Candidate, claims: Mapping[str, Mapping[str, Any]
         captured_at=row["captured_at"].isoformat(sep=" ") if row["captured_at"] else None,
         text=None if entity == "photo" else next(iter(claims.values()), {}).get("narrative"),
     )
-
-
-def _claims_column(entity: str) -> str:
-    return "photo_id" if entity == "photo" else "claim_id"
 
 
 def _on_claims(filters: "Sequence[Filter]") -> list[str]:

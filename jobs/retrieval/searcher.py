@@ -9,7 +9,7 @@ from jobs.retrieval.claims import claim_meant
 from jobs.retrieval.fuse import Candidate, fused
 from jobs.retrieval.hits import SearchResult
 from jobs.retrieval.question import Query, checked
-from jobs.retrieval.retrieve import hits, nearest, photos_of_claim, vectors_of
+from jobs.retrieval.retrieve import hits, ids_of_claim, nearest, vectors_of
 from udfs.errors import InputError, ModelError
 from udfs.inference.tasks import EMBED_PHOTOS, EMBED_TEXTS
 
@@ -148,12 +148,11 @@ class Searcher:
 
     def _of_claim(self, query: Query) -> _Question:
         claim_id = claim_meant(self._index, query.claim_id or "")
-        photos = photos_of_claim(self._index, claim_id)
-        own = photos if query.entity == "photo" else (claim_id,)
+        own = ids_of_claim(self._index, claim_id, query.entity)
         vectors = vectors_of(self._index, query.entity, own)[:QUERY_PHOTOS]
         if not len(vectors):
             raise InputError(
                 f"Claim {claim_id} has no {query.entity} with a vector in the index; ask with a sentence instead."
             )
-        shown = photos if query.entity == "photo" else ()
+        shown = own if query.entity == "photo" else ()
         return _Question(vectors, claim_id, None, shown, () if query.include_self else own)

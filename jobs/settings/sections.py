@@ -112,14 +112,14 @@ class RoleSettings(Section):
     """Which model serves which purpose. One may serve several: a role left at null asks the photo model."""
 
     photo: ModelSettings = ModelSettings()
-    text: ModelSettings | None = Field(None, description="Embeds narratives and questions; null: the photo model")
+    text: ModelSettings | None = Field(None, description="Embeds passages and questions; null: the photo model")
 
 
 class EmbedSettings(Section):
     """Which entities get vectors, and in what portions."""
 
     photos: bool = Field(True, description="Embed photos")
-    narratives: bool = Field(True, description="Embed claim narratives, where the model has a text tower")
+    passages: bool = Field(True, description="Embed the passages of claim narratives, where the model has a text tower")
     classify: bool = Field(True, description="Classify new photos in the same pass, where the model has a text tower")
     wave_photos: int = Field(4096, ge=1, description="Photos inferred and committed together; a crash loses one wave")
     partitions: int | None = Field(
@@ -130,7 +130,7 @@ class EmbedSettings(Section):
 class EstimateSettings(Section):
     """What an estimate times, and for whom it plans."""
 
-    sample_photos: int = Field(2048, ge=1, description="Photos that are timed at most, and narratives")
+    sample_photos: int = Field(2048, ge=1, description="Photos that are timed at most, and passages")
     sample_seconds: float = Field(30, gt=0, description="Seconds after which a sample ends, warm-up not counted")
     machines: int = Field(4, ge=1, description="Machines like this one in the cluster that is planned for")
     price_per_hour: float | None = Field(None, ge=0, description="Price of one machine for an hour, in any currency")

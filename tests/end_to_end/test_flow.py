@@ -58,7 +58,7 @@ def test_killing_the_driver_in_the_middle_of_embed_changes_nothing_in_the_end(
     again = claimlens("embed", "--json", *place(disturbed, demo_input, *small, "tables.staging_hours=0")).report
     assert again["counts"]["skipped"] == part
     for table, columns in (
-        ("embeddings", ["entity", "entity_id", "model_key", "content_hash", "status", "error_code", "dimension"]),
+        ("embeddings", ["entity", "entity_id", "model_key", "status", "error_code", "dimension"]),
         ("damage_predictions", ["photo_id", "model_key", "head_key", "labels", "severity", "part", "decision"]),
     ):
         rows = [

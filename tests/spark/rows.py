@@ -8,6 +8,7 @@ from pyspark.sql import functions as F
 
 from jobs.lakehouse.contracts import CONTRACTS
 from jobs.lakehouse.writes import append_once, upsert
+from jobs.steps.ingest.passages import derive_passages
 
 
 def jpeg(colour, size=(48, 40)) -> bytes:
@@ -36,6 +37,16 @@ def put_claims(lakehouse, narratives) -> None:
     frame = lakehouse.spark.createDataFrame(list(narratives.items()), "claim_id string, narrative string")
     rows = filled(frame, "claims", record_hash=F.sha2(F.coalesce("narrative", F.lit("")), 256))
     upsert(lakehouse, rows, "claims", compare=("record_hash",))
+
+
+def put_narratives(context, narratives) -> dict[str, int]:
+    """Put claims and, as ingest does, the passages of their narratives."""
+    put_claims(context.lakehouse, narratives)
+    return derive_passages(context)
+
+
+def passage_id(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def filled(frame, table, **values):

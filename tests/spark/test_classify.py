@@ -37,7 +37,7 @@ def photo_id(number):
 
 
 def embedding(number, vector, model_key=MODEL_KEY):
-    facts = {"entity": "photo", "entity_id": photo_id(number), "model_key": model_key, "content_hash": photo_id(number)}
+    facts = {"entity": "photo", "entity_id": photo_id(number), "model_key": model_key}
     if vector is None:
         return facts | {"status": "failed", "error_code": "model_failed"}
     return facts | {"status": "ok", "vector": vector.tolist(), "dimension": len(vector), "norm": 1.0}

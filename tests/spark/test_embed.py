@@ -5,9 +5,10 @@ from pyspark.sql import functions as F
 
 from jobs import embed
 from jobs.job.context import JobContext
+from jobs.lakehouse.writes import delete_keys
 from tests.conftest import settings_in
 from tests.models import build_clip, build_vit
-from tests.spark.rows import add_photos, jpeg, put_claims
+from tests.spark.rows import add_photos, jpeg, passage_id, put_narratives
 from udfs.errors import FailureRateError, ModelError
 from udfs.models import ModelReference
 
@@ -31,13 +32,14 @@ def context(spark, tmp_path, clip):
     return JobContext.create(settings)
 
 
-def test_every_photo_and_narrative_gets_one_unit_vector_and_a_second_run_does_nothing(context):
+def test_every_photo_and_passage_gets_one_unit_vector_and_a_second_run_does_nothing(context):
     ids = add_photos(context.lakehouse, [jpeg(colour) for colour in COLOURS])
-    put_claims(context.lakehouse, {"c1": "a dented door", "c2": "glass", "c3": None})
+    put_narratives(context, {"c1": "a dented door", "c2": "glass", "c3": None, "c4": "  ", "c5": "glass"})
     report = embed.run(context)
     rows = context.lakehouse.read("embeddings")
     assert {row["entity_id"] for row in rows.where("entity = 'photo'").collect()} == set(ids)
-    assert sorted(row["entity_id"] for row in rows.where("entity = 'narrative'").collect()) == ["c1", "c2"]
+    texts = {row["entity_id"] for row in rows.where("entity = 'passage'").collect()}
+    assert texts == {passage_id("a dented door"), passage_id("glass")}
     assert rows.where(F.abs(F.col("norm") - 1) > 1e-3).count() == 0
     assert (report.counts.rows_in, report.counts.written, report.counts.failed) == (len(ids) + 2, len(ids) + 2, 0)
     assert report.details["photos_embedded"] == len(ids)
@@ -157,13 +159,16 @@ def test_the_function_for_sql_gives_the_jobs_vectors_and_null_where_there_is_non
         assert row["vector"] == (None if expected is None else pytest.approx(expected, abs=0.02))
 
 
-def test_a_changed_narrative_replaces_its_vector(context):
-    put_claims(context.lakehouse, {"c1": "a dented door", "c2": "glass"})
+def test_vectors_of_passages_and_photos_that_are_gone_go_too(context):
+    first, second = add_photos(context.lakehouse, [jpeg(COLOURS[0]), jpeg(COLOURS[1])])
+    put_narratives(context, {"c1": "a dented door", "c2": "glass"})
     embed.run(context)
-    put_claims(context.lakehouse, {"c1": "a broken lamp", "c2": "glass"})
+    put_narratives(context, {"c1": "a broken lamp", "c2": "glass"})
+    delete_keys(context.lakehouse, context.spark.createDataFrame([(first,)], "photo_id string"), "photos")
     report = embed.run(context.next_job())
-    assert (report.details["narratives_embedded"], report.details["narratives_replaced"]) == (1, 1)
-    assert context.lakehouse.read("embeddings").count() == 2
+    assert (report.details["passages_embedded"], report.details["stale_removed"]) == (1, 2)
+    rows = {row["entity_id"] for row in context.lakehouse.read("embeddings").collect()}
+    assert rows == {second, passage_id("a broken lamp"), passage_id("glass")}
 
 
 def test_a_photo_that_does_not_decode_keeps_its_row_with_a_code(context):
@@ -191,13 +196,13 @@ def test_too_many_failures_stop_the_job_and_keep_what_was_done(spark, tmp_path, 
     assert context.lakehouse.read("embeddings").count() == 3
 
 
-def test_a_vision_only_model_embeds_photos_and_no_narratives(spark, tmp_path, tmp_path_factory):
+def test_a_vision_only_model_embeds_photos_and_no_passages(spark, tmp_path, tmp_path_factory):
     model = build_vit(tmp_path_factory.mktemp("models") / "vit")
     context = JobContext.create(settings_in(tmp_path, f"models.photo.name={model}"))
     add_photos(context.lakehouse, [jpeg((1, 2, 3))])
-    put_claims(context.lakehouse, {"c1": "a dented door"})
+    put_narratives(context, {"c1": "a dented door"})
     report = embed.run(context)
-    assert (report.details["photos_embedded"], report.details["narratives_embedded"]) == (1, 0)
+    assert (report.details["photos_embedded"], report.details["passages_embedded"]) == (1, 0)
 
 
 def test_new_photos_are_classified_in_the_same_pass(spark, tmp_path, clip):

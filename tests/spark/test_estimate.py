@@ -10,7 +10,7 @@ from jobs.job.execution import execute
 from jobs.steps.embed.comparison import compare_with_estimate
 from tests.conftest import settings_in
 from tests.models import build_clip
-from tests.spark.rows import add_photos, jpeg, put_claims
+from tests.spark.rows import add_photos, jpeg, put_narratives
 
 COLOURS = [(red, green, 90) for red in range(0, 250, 40) for green in (10, 120, 200)]
 
@@ -44,12 +44,12 @@ def folders(tmp_path):
 
 def test_an_estimate_plans_for_this_machine_and_a_cluster_and_touches_no_table(context, tmp_path):
     add_photos(context.lakehouse, [jpeg(colour) for colour in COLOURS])
-    put_claims(context.lakehouse, {"c1": "a dented door", "c2": "glass", "c3": None})
+    put_narratives(context, {"c1": "a dented door", "c2": "glass", "c3": None})
     before = contents(context, "photos", "claims")
     report = execute("estimate", estimate.run, context)
     assert report.status == "done"
     details = report.details
-    assert details["pending"] == {"photo": len(COLOURS), "narrative": 2}
+    assert details["pending"] == {"photo": len(COLOURS), "passage": 2}
     assert details["sample"]["photo"]["rows"] == len(COLOURS)
     assert details["sample"]["photo"]["failed"] == 0
     here, cluster = details["plans"]

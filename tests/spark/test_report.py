@@ -117,7 +117,6 @@ def put_vectors(context):
             "entity": "photo",
             "entity_id": photo_id(n),
             "model_key": "m1",
-            "content_hash": photo_id(n),
             "dimension": 8,
             "vector": vectors[n].tolist(),
             "norm": 1.0,

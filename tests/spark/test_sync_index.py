@@ -54,7 +54,6 @@ class Tables:
                 "entity": "photo",
                 "entity_id": photo_id(number),
                 "model_key": MODEL,
-                "content_hash": photo_id(number),
                 "vector": [1.0, 0.0, 0.0, 0.0],
                 "dimension": DIMENSION,
                 "norm": 1.0,

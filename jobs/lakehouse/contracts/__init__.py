@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from jobs.lakehouse.contracts.claims import CLAIMS
 from jobs.lakehouse.contracts.embeddings import EMBEDDINGS
 from jobs.lakehouse.contracts.index import INDEX_STATE
+from jobs.lakehouse.contracts.passages import CLAIM_PASSAGES, PASSAGES
 from jobs.lakehouse.contracts.photos import CLAIM_PHOTOS, PHOTO_FILES, PHOTOS, SOURCE_FILES
 from jobs.lakehouse.contracts.predictions import CLAIM_ASSESSMENTS, DAMAGE_PREDICTIONS
 from jobs.lakehouse.contracts.runs import JOB_RUNS
@@ -13,12 +14,14 @@ from jobs.lakehouse.contracts.table import Column, TableContract
 __all__ = [
     "CLAIMS",
     "CLAIM_ASSESSMENTS",
+    "CLAIM_PASSAGES",
     "CLAIM_PHOTOS",
     "CONTRACTS",
     "DAMAGE_PREDICTIONS",
     "EMBEDDINGS",
     "INDEX_STATE",
     "JOB_RUNS",
+    "PASSAGES",
     "PHOTOS",
     "PHOTO_FILES",
     "SOURCE_FILES",
@@ -34,6 +37,8 @@ CONTRACTS: Mapping[str, TableContract] = {
         PHOTO_FILES,
         PHOTOS,
         CLAIM_PHOTOS,
+        PASSAGES,
+        CLAIM_PASSAGES,
         EMBEDDINGS,
         DAMAGE_PREDICTIONS,
         CLAIM_ASSESSMENTS,

@@ -1,18 +1,58 @@
-"""Vectors."""
+"""Vectors of photos and passages, and the way to them from contract 1, which keyed narratives by claim."""
+
+from typing import TYPE_CHECKING
 
 from jobs.lakehouse.contracts.table import CODE_CHECK, OUTCOME, STATUS_CHECK, Column, TableContract
 
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+ENTITIES = ("photo", "passage")
+ENTITY_CHECK = ("entity_known", "entity IN ('photo', 'passage')")
+
+
+def narratives_to_passages(spark: "SparkSession", table: str) -> None:
+    """Contract 1 to 2: a narrative's row becomes that of its passage, whose id its content_hash was; content_hash goes.
+
+    Claims with the same narrative had a row each and share one from now on: one that succeeded, and of these the
+    newest. Rows of photos are not rewritten: the column goes by name mapping. Each step finds out what is left to do,
+    so that a killed migration is finished by the next one. Whoever follows the change feed has to begin anew, because
+    Delta reads no feed across a column that went.
+    """
+    from pyspark.sql import Window
+    from pyspark.sql import functions as F
+
+    name, expression = ENTITY_CHECK
+    spark.sql(f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {name}").collect()
+    rows = spark.table(table)
+    if "content_hash" in rows.columns:
+        same = Window.partitionBy("content_hash", "model_key")
+        best = same.orderBy(F.col("status") != "ok", F.col("embedded_at").desc(), "entity", "entity_id")
+        texts = rows.where("entity <> 'photo'").withColumn("place", F.row_number().over(best))
+        key = ("entity", "entity_id", "model_key", "content_hash")
+        spare = texts.where("place > 1").select(*key)
+        joined = " AND ".join(f"target.{column} = source.{column}" for column in key)
+        spark.sql(
+            f"MERGE INTO {table} target USING {{spare}} source ON {joined} WHEN MATCHED THEN DELETE", spare=spare
+        ).collect()
+        spark.sql(
+            f"UPDATE {table} SET entity = 'passage', entity_id = content_hash WHERE entity = 'narrative'"
+        ).collect()
+        spark.sql(f"ALTER TABLE {table} SET TBLPROPERTIES ('delta.columnMapping.mode' = 'name')").collect()
+        spark.sql(f"ALTER TABLE {table} DROP COLUMN content_hash").collect()
+    for column in EMBEDDINGS.columns[:2]:
+        spark.sql(f"ALTER TABLE {table} ALTER COLUMN {column.name} COMMENT '{column.comment}'").collect()
+    spark.sql(f"ALTER TABLE {table} ADD CONSTRAINT {name} CHECK ({expression})").collect()
+
+
 EMBEDDINGS = TableContract(
     "embeddings",
-    1,
-    "Unit vectors of photos and narratives, per model",
+    2,
+    "Unit vectors of photos and passages, per model",
     (
-        Column("entity", "STRING", "photo or narrative", required=True),
-        Column("entity_id", "STRING", "photo_id, or claim_id of the narrative", required=True, identifies="entity"),
+        Column("entity", "STRING", "photo or passage", required=True),
+        Column("entity_id", "STRING", "photo_id or passage_id", required=True, identifies="entity"),
         Column("model_key", "STRING", "Hash of everything that decides the vector", required=True),
-        Column(
-            "content_hash", "STRING", "SHA-256 of what was embedded; a narrative's changes with its text", required=True
-        ),
         Column("vector", "ARRAY<FLOAT>", "Unit vector; null when failed"),
         Column("dimension", "INT", "Length of the vector; null when failed"),
         Column("norm", "DOUBLE", "Euclidean length as stored, 1 within rounding; null when failed"),
@@ -20,13 +60,14 @@ EMBEDDINGS = TableContract(
         Column("embedded_at", "TIMESTAMP", "When this row was written", required=True),
         Column("run_id", "STRING", "The job run that wrote it", required=True),
     ),
-    key=("entity", "entity_id", "model_key", "content_hash"),
+    key=("entity", "entity_id", "model_key"),
     cluster_by=("model_key", "entity_id"),
     checks=(
-        ("entity_known", "entity IN ('photo', 'narrative')"),
+        ENTITY_CHECK,
         STATUS_CHECK,
         CODE_CHECK,
         ("ok_has_unit_vector", "status <> 'ok' OR (size(vector) = dimension AND norm BETWEEN 0.999 AND 1.001)"),
         ("failed_has_no_vector", "status = 'ok' OR vector IS NULL"),
     ),
+    migrations={1: narratives_to_passages},
 )

@@ -82,7 +82,6 @@ def _noise(context: JobContext, named: str, dimension: int) -> "DataFrame":
         "entity": F.lit("photo"),
         "entity_id": F.concat(F.lit(named), F.col("id")),
         "model_key": F.lit("noise"),
-        "content_hash": F.sha2(F.col("id").cast("string"), 256),
         "vector": vector,
         "dimension": F.lit(dimension),
         "norm": F.lit(1.0),

@@ -44,7 +44,7 @@ class Overview:
     keys: Keys
     agreement: Mapping[str, int]
     for_review: int
-    narratives: int
+    passages: int
     other_models: int
 
 
@@ -94,7 +94,7 @@ def gather_overview(snapshot: Snapshot) -> Overview:
         keys,
         agreement,
         for_review=sum(row["count"] for row in decided if row["decision"] == "review"),
-        narratives=sum(row["count"] for row in current if row["entity"] == "narrative"),
+        passages=sum(row["count"] for row in current if row["entity"] == "passage"),
         other_models=len({row["model_key"] for row in embedded} - {keys.model_key}),
     )
 
@@ -204,7 +204,7 @@ def _figures(overview: Overview) -> tuple[TableFigure, ...]:
         TableFigure("Claims", rows["claims"], f"{without_photo:,} without a photo"),
         TableFigure("Photo files", rows["photo_files"], f"{rows.get('photos', 0):,} distinct photos"),
         TableFigure("Usable photos", rows.get("photos_ok", 0), f"{failed:,} failed, {unlinked:,} without a claim"),
-        TableFigure("Photo vectors", rows["embeddings"], f"{overview.narratives:,} narrative vectors{others}"),
+        TableFigure("Photo vectors", rows["embeddings"], f"{overview.passages:,} passage vectors{others}"),
         TableFigure("Classified photos", rows["damage_predictions"], f"{overview.for_review:,} for review"),
         TableFigure(
             "Assessed claims",

@@ -44,7 +44,7 @@ def test_an_upsert_adds_replaces_and_leaves_alone_what_is_the_same(store):
 
 def test_deletes_by_the_whole_key_and_counts_what_was_there(store):
     store.upsert(VECTORS, vector_rows(range(6)))
-    other = pa.table({"entity": ["narrative"], "entity_id": [photo_id(1)]})
+    other = pa.table({"entity": ["passage"], "entity_id": [photo_id(1)]})
     assert store.delete(VECTORS, other) == 0
     assert store.delete(VECTORS, keys([1, 2, 99])) == 2
     assert store.count(VECTORS) == 4

@@ -38,7 +38,7 @@ AS_SET = st.sampled_from([Portions(None, 4096), Portions(2, 4096)])
 def measured(draw):
     slots = draw(st.integers(1, 64))
     return Measured(
-        {"photo": draw(PACES), "narrative": draw(PACES)},
+        {"photo": draw(PACES), "passage": draw(PACES)},
         draw(st.floats(0, 120)),
         slots,
         draw(st.integers(1, slots)),
@@ -56,7 +56,7 @@ def test_more_photos_never_take_less_time(sample, portions, machines, photos, mo
 
 @given(measured(), PORTIONS, MACHINES, MACHINES, COUNTS)
 def test_more_machines_never_take_more_time(sample, portions, machines, more, photos):
-    rows = {"photo": photos, "narrative": photos // 3}
+    rows = {"photo": photos, "passage": photos // 3}
     fewer = run_seconds(sample, rows, portions, machines)
     assert run_seconds(sample, rows, portions, machines + more) <= fewer * (1 + 1e-9)
 
@@ -89,7 +89,7 @@ def test_cost_and_device_hours_are_hours_times_machines(sample, portions, machin
 
 @given(measured(), AS_SET, MACHINES)
 def test_nothing_pending_takes_nothing(sample, as_set, machines):
-    rows = {"photo": 0, "narrative": 0}
+    rows = {"photo": 0, "passage": 0}
     assert recommended(sample, rows, machines, as_set) == as_set
     found = plan(sample, rows, machines, as_set, 3.0)
     assert (found.seconds, found.fastest_seconds, found.slowest_seconds, found.cost) == (0, 0, 0, 0)
@@ -127,5 +127,5 @@ def test_what_was_measured_survives_job_runs(sample):
 
 def test_an_entity_that_was_not_measured_is_left_out():
     sample = Measured({"photo": Pace(10.0, 9.0, 11.0, 3, 0.0, 50.0, 2.0)}, 5.0, 2, 2, 2, 0, 32)
-    rows = {"photo": 100, "narrative": 100}
+    rows = {"photo": 100, "passage": 100}
     assert run_seconds(sample, rows, Portions(2, 50), 1) == pytest.approx(5 + 2 * 2 + 10)

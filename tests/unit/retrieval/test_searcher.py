@@ -74,12 +74,12 @@ def test_a_hit_names_up_to_five_claims_and_how_many_there_are(indexed):
         ({"claim_id": "C-1", "photo": b"x"}, InputError, "not with both"),
         ({"photo": b"", "photo_name": "none.jpg"}, InputError, "none.jpg: not a photo that can be read .empty"),
         ({"photo": Path(__file__).read_bytes()}, InputError, "not a photo that can be read"),
-        ({"sentence": "1", "entity": "video"}, InputError, "must be one of photo, narrative"),
+        ({"sentence": "1", "entity": "video"}, InputError, "must be one of photo, passage"),
         ({"sentence": "1", "weight": 2.0}, InputError, "between 0"),
         ({"sentence": "1", "weight": float("nan")}, InputError, "between 0"),
         ({"sentence": "1", "limit": -1}, InputError, "between 1"),
         ({"sentence": "1", "where": ("severty = minor",)}, InputError, "the nearest is severity"),
-        ({"sentence": "1", "where": ("severity = minor",), "entity": "narrative"}, InputError, "no damage columns"),
+        ({"sentence": "1", "where": ("severity = minor",), "entity": "passage"}, InputError, "no damage columns"),
     ],
 )
 def test_a_question_that_cannot_be_answered_says_why(indexed, query, error, message):

@@ -6,7 +6,7 @@ GAUGES = {"loads": 1.0, "load_seconds": 8.0, "resident_bytes": 100.0, "peak_byte
 
 
 def test_seconds_are_summed_and_a_processes_figures_counted_once():
-    work = Work(seconds=2.5, waves=3, wall={"photo": 3.5, "narrative": 0.5})
+    work = Work(seconds=2.5, waves=3, wall={"photo": 3.5, "passage": 0.5})
     work.add([("a:1", {**GAUGES, "rows": 10.0, "decode": 1.0, "forward": 2.0})])
     work.add(
         [

@@ -18,7 +18,7 @@ def printed(report):
 
 def test_an_estimate_is_a_column_per_number_of_machines():
     measured = Measured({"photo": Pace(50.0, 45.0, 52.0, 3, 0.001, 500.0, 4.0)}, 12.0, 2, 2, 2, 0, 16)
-    rows = {"photo": 100_000, "narrative": 0}
+    rows = {"photo": 100_000, "passage": 0}
     details = {
         "model": "bundled:demo",
         "pending": rows,
@@ -43,7 +43,7 @@ def test_an_estimate_is_a_column_per_number_of_machines():
         "embed.wave_photos 4,096 6,000 6,000",
     ):
         assert words in text
-    assert "narratives" not in text
+    assert "passages" not in text
 
 
 @pytest.mark.parametrize(

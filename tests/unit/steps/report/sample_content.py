@@ -150,7 +150,7 @@ def sample_content(photo=plain_photo, *, per_class: int = 8, points: int = 600) 
             TableFigure("Claims", 3120, "41 without a photo"),
             TableFigure("Photo files", 8655, "8,447 distinct photos"),
             TableFigure("Usable photos", 8412, "35 failed, 112 without a claim"),
-            TableFigure("Photo vectors", 8412, "3,120 narrative vectors"),
+            TableFigure("Photo vectors", 8412, "3,120 passage vectors"),
             TableFigure("Classified photos", 8412, "214 for review"),
             TableFigure("Assessed claims", 3120, "126 disagree with the report"),
             TableFigure("Indexed rows", 11532, "in 1 index"),

@@ -3,7 +3,9 @@
 from typing import TYPE_CHECKING, Any
 
 from jobs.lakehouse.contracts import CONTRACTS, TableContract
+from jobs.lakehouse.errors import table_is_absent
 from jobs.lakehouse.places import located
+from jobs.lakehouse.sql import identifier, literal
 from udfs.errors import SettingsError, TableContractError
 
 if TYPE_CHECKING:
@@ -44,8 +46,12 @@ class Lakehouse:
         """The table's name in SQL, quoted."""
         path = self.path(table)
         if path is not None:
-            return f"delta.`{path}`"
-        return f"`{self._settings.catalog}`.`{self._settings.schema_name}`.`{table}`"
+            return f"delta.{identifier(path)}"
+        return identifier(*self._schema, table)
+
+    @property
+    def _schema(self) -> tuple[str, str]:
+        return self._settings.catalog or "", self._settings.schema_name or ""
 
     def exists(self, table: str) -> bool:
         """Whether the table is there, whatever its contract."""
@@ -122,23 +128,12 @@ class Lakehouse:
         return reader.table(self.name(table)) if path is None else reader.load(path)
 
     def _detail(self, table: str) -> dict[str, Any] | None:
-        from pyspark.errors import AnalysisException
+        from pyspark.errors import PySparkException
 
         try:
             row = self.spark.sql(f"DESCRIBE DETAIL {self.name(table)}").first()
-        except AnalysisException as error:
-            text = str(error)
-            if any(
-                known in text
-                for known in (
-                    "DELTA_MISSING_DELTA_TABLE",
-                    "DELTA_TABLE_NOT_FOUND",
-                    "PATH_NOT_FOUND",
-                    "PATH_DOES_NOT_EXIST",
-                    "TABLE_OR_VIEW_NOT_FOUND",
-                    "SCHEMA_NOT_FOUND",
-                )
-            ):
+        except PySparkException as error:
+            if table_is_absent(error):
                 return None
             raise
         detail = row.asDict() if row is not None else None
@@ -146,9 +141,9 @@ class Lakehouse:
 
     def _create(self, contract: TableContract) -> None:
         if self._settings.catalog:
-            self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS `{self._settings.catalog}`.`{self._settings.schema_name}`")
+            self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {identifier(*self._schema)}").collect()
         columns = ", ".join(
-            f"`{column.name}` {column.type}{' NOT NULL' if column.required else ''} COMMENT {_literal(column.comment)}"
+            f"{identifier(column.name)} {column.type} {'NOT NULL ' * column.required}COMMENT {literal(column.comment)}"
             for column in contract.columns
         )
         properties = {
@@ -156,11 +151,11 @@ class Lakehouse:
             VERSION_PROPERTY: str(contract.version),
             **{f"delta.constraints.{name}": expression for name, expression in contract.checks},
         }
-        listed = ", ".join(f"{_literal(key)} = {_literal(value)}" for key, value in properties.items())
+        listed = ", ".join(f"{literal(key)} = {literal(value)}" for key, value in properties.items())
         clustering = f" CLUSTER BY ({', '.join(contract.cluster_by)})" if contract.cluster_by else ""
         self.spark.sql(
             f"CREATE TABLE IF NOT EXISTS {self.name(contract.name)} ({columns}) USING DELTA "
-            f"COMMENT {_literal(contract.comment)}{clustering} TBLPROPERTIES ({listed})"
+            f"COMMENT {literal(contract.comment)}{clustering} TBLPROPERTIES ({listed})"
         ).collect()
 
     def _migrated(self, contract: TableContract, detail: dict[str, Any]) -> dict[str, Any]:
@@ -200,7 +195,3 @@ class Lakehouse:
                 f"{where} has another schema than contract {contract.version}: column {name} is "
                 f"{present.get(name, 'absent')}, should be {wanted.get(name, 'absent')}; the table was left untouched."
             )
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jobs.lakehouse.contracts import CONTRACTS
+from jobs.lakehouse.errors import was_beaten
 from jobs.lakehouse.places import remove_directory
 from jobs.lakehouse.tables import Lakehouse
 
@@ -144,7 +145,7 @@ def _committed(lakehouse: Lakehouse, statement: str, source: "DataFrame") -> "Ro
         try:
             return lakehouse.spark.sql(statement, source=source).collect()[0]
         except Exception as error:  # its type differs between the classic API and Spark Connect
-            if "DELTA_CONCURRENT" not in str(error) or attempt == ATTEMPTS:
+            if not was_beaten(error) or attempt == ATTEMPTS:
                 raise
             time.sleep(random.uniform(0.1, 0.5) * attempt)
     raise AssertionError("unreachable")

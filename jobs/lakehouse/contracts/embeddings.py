@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from jobs.lakehouse.contracts.table import CODE_CHECK, OUTCOME, STATUS_CHECK, Column, TableContract
+from jobs.lakehouse.sql import literal
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -41,7 +42,7 @@ def narratives_to_passages(spark: "SparkSession", table: str) -> None:
         spark.sql(f"ALTER TABLE {table} SET TBLPROPERTIES ('delta.columnMapping.mode' = 'name')").collect()
         spark.sql(f"ALTER TABLE {table} DROP COLUMN content_hash").collect()
     for column in EMBEDDINGS.columns[:2]:
-        spark.sql(f"ALTER TABLE {table} ALTER COLUMN {column.name} COMMENT '{column.comment}'").collect()
+        spark.sql(f"ALTER TABLE {table} ALTER COLUMN {column.name} COMMENT {literal(column.comment)}").collect()
     spark.sql(f"ALTER TABLE {table} ADD CONSTRAINT {name} CHECK ({expression})").collect()
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from jobs.lakehouse.sql import identifier, literal
 from udfs.outcome import ERROR_CODES, STATUSES
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class TableContract:
     @property
     def schema(self) -> str:
         """The columns as a Spark DDL string, for DataFrame schemas."""
-        return ", ".join(f"`{column.name}` {column.type}" for column in self.columns)
+        return ", ".join(f"{identifier(column.name)} {column.type}" for column in self.columns)
 
     def migrates_from(self, version: int) -> bool:
         """Whether there are steps all the way from an older version to this one."""
@@ -58,7 +59,7 @@ class TableContract:
 
 
 def _quoted(values: tuple[str, ...]) -> str:
-    return ", ".join(f"'{value}'" for value in values)
+    return ", ".join(map(literal, values))
 
 
 STATUS_CHECK = ("status_known", f"status IN ({_quoted(STATUSES)})")

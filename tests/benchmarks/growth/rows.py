@@ -84,7 +84,6 @@ def fill_tables(context: JobContext, archive: Archive, jpeg: bytes) -> None:
         {
             "entity": F.lit("photo"),
             "entity_id": F.col("photo_id"),
-            "content_hash": F.col("photo_id"),
             "model_key": F.lit(model.model_key),
             "dimension": F.lit(model.dimension),
             "norm": F.lit(1.0),

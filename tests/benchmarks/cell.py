@@ -100,7 +100,8 @@ def look_at(work: Work, engine: Engine) -> dict[str, Any]:
     if np.abs(norms - 1).max() > 1e-3:
         raise RuntimeError("a vector is not of unit length")
     kept = work.scratch.parent / f"{work.key}.npz"
-    np.savez(kept, **with_vector)
+    arrays: dict[str, Any] = with_vector
+    np.savez(kept, **arrays)
     return {"rows": len(rows), "without_vector": len(rows) - len(with_vector), "vectors": kept.name}
 
 

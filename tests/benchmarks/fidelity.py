@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,15 +12,16 @@ from udfs.images.frames import decode_frame, frame_shape
 from udfs.inference.network import Encoder
 from udfs.inference.pixels import Pixels
 from udfs.inference.vectors import unit_rows
-from udfs.models import ModelReference, describe_model, load_encoder
+from udfs.models import ModelReference, load_encoder
 from udfs.models.reference import model_directory
 from udfs.models.transformers.checkpoint import quiet, torch_device
+from udfs.models.transformers.description import describe
 from udfs.models.transformers.pixels import photo_pixels, photo_processor
 from udfs.models.transformers.vision import pooled, tower_output
 
 PORTION = 8
 
-Head = Callable[[NDArray[np.float32]], NDArray]
+Head = Callable[[NDArray[np.float32]], NDArray[Any]]
 """Unit rows to one label each, as a fitted classifier's predict."""
 
 
@@ -84,7 +86,7 @@ def slow_vectors(reference: ModelReference, jpegs: Sequence[bytes]) -> NDArray[n
     import torch
     from transformers import AutoModel
 
-    description, directory = describe_model(reference), model_directory(reference)
+    description, directory = describe(reference), model_directory(reference)
     processor = photo_processor(directory, reference.name)
     with quiet():
         network = AutoModel.from_pretrained(directory, dtype=torch.float32, local_files_only=True)

@@ -5,7 +5,12 @@ depend on what it knows.
 """
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 SHARED_MOBILENET = Path(__file__).resolve().parents[3] / "shared" / "models" / "mobilenet-v1-1.0-224"
 ENCODERS = ("mobilenet", "clip")
@@ -21,7 +26,7 @@ def model_directory(root: Path, encoder: str, mobilenet: Path | None = None) -> 
     return _built(root / "clip-vit-b-32-random", _build_clip)
 
 
-def _built(directory: Path, build) -> Path:
+def _built(directory: Path, build: Callable[[Path], None]) -> Path:
     if not directory.is_dir():
         half = directory.with_name(f".{directory.name}")
         shutil.rmtree(half, ignore_errors=True)
@@ -68,7 +73,7 @@ def _seed() -> None:
     torch.manual_seed(7)
 
 
-def _spread(model) -> None:
+def _spread(model: "PreTrainedModel") -> None:
     """Fresh models start with tiny weights, and find all photos alike: let the first layer tell them apart."""
     import torch
 

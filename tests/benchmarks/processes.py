@@ -44,6 +44,7 @@ def run_in_process(task: str, work: Work, directory: Path, *, resume: bool, limi
         )
         with PeakMemory(process.pid) as memory:
             over = _waited(process, limit)
+    result: dict[str, Any]
     if answer.is_file():
         result = json.loads(answer.read_text())
     elif over:

@@ -54,9 +54,11 @@ def _process(work: Work, barrier: Any, answers: Any) -> None:
     prepared = encoder.pixels.prepare(decode_frame(jpegs[0], encoder.pixels.at_least))
     batch = encoder.pixels.batch([prepared] * encoder.portion, encoder.device, encoder.dtype)
 
+    portion = int(encoder.portion)
+
     def forward() -> int:
         encoder.features(batch)
-        return encoder.portion
+        return portion
 
     result: dict[str, Any] = {"portion": encoder.portion, "dtype": str(encoder.dtype).removeprefix("torch.")}
     for stage, step in (("forward", forward), ("decode", decode)):

@@ -37,7 +37,7 @@ def _start(work: Work, way: str, tasks: int) -> Pass:
     spark = spark_session(SparkSettings(master=f"local[{tasks}]"))
     if way == "host":
         embed: Any = embed_photo_batches(ModelReference(name=str(work.model)))
-        schema = EMBEDDING_SCHEMA
+        schema: Any = EMBEDDING_SCHEMA
     else:
         schema = "entity_id string, vector array<float>"
 

@@ -74,7 +74,14 @@ def row_of(
     photos: int,
 ) -> Row:
     """The figures of a cell out of what its process measured."""
-    cell = {"engine": engine, "title": title, "track": track, "set": set, "encoder": encoder, "photos": photos}
+    cell: dict[str, Any] = {
+        "engine": engine,
+        "title": title,
+        "track": track,
+        "set": set,
+        "encoder": encoder,
+        "photos": photos,
+    }
     if measured.get("failed"):
         return Row(**cell, failed=str(measured["failed"]), refused=bool(measured.get("refused")))
     speed = statistics.median(photos / one["seconds"] for one in measured["passes"])

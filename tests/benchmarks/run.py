@@ -227,7 +227,14 @@ def _residency(options: Options) -> list[dict[str, Any]]:
             )
             measured = run_in_process("residency", work, _cells(options), resume=options.resume)
             measured.setdefault("without_vector", 0)
-            cell = {"engine": way, "title": way, "track": 2, "set": set_name, "encoder": work.encoder, "photos": photos}
+            cell: dict[str, Any] = {
+                "engine": way,
+                "title": way,
+                "track": 2,
+                "set": set_name,
+                "encoder": work.encoder,
+                "photos": photos,
+            }
             row = row_of(measured, Rates(1.0, 1.0), **cell)
             found.append({"way": way, "tasks": tasks, **row.as_json()})
             speeds = f"{row.photos_per_second:.1f} photos/s, {row.peak_memory_mb:.0f} MB"

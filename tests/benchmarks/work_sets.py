@@ -117,7 +117,8 @@ def _octaves(height: int, width: int, generator: np.random.Generator, finest: in
         grown = Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC)
         total += np.asarray(grown) * weight
         size, weight = size * 2, weight * 1.25
-    return total / total.std()
+    total /= total.std()
+    return total
 
 
 def _noise(kind: WorkSet, generator: np.random.Generator) -> NDArray[np.int16]:

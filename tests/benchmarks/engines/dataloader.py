@@ -57,6 +57,7 @@ def _batches_of(files: Sequence[Path], work: Work, rows: int) -> Any:
             import pyarrow.parquet as pq
 
             worker = get_worker_info()
+            assert worker is not None  # the loader is always given workers
             prepare = _preparation(work)
             for file in files[worker.id :: worker.num_workers]:
                 for batch in pq.ParquetFile(file).iter_batches(rows):

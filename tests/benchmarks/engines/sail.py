@@ -5,6 +5,7 @@ Sail runs Python functions in the threads of its server: one interpreter, one to
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from tests.benchmarks.contract import Engine, Pass, Work
 
@@ -14,7 +15,7 @@ def start(work: Work) -> Pass:
     import pandas as pd
     from pysail.spark import SparkConnectServer
     from pyspark.sql import SparkSession
-    from pyspark.sql.functions import pandas_udf
+    from pyspark.sql.pandas import functions
 
     server = SparkConnectServer("127.0.0.1", 0)
     server.start(background=True)
@@ -27,6 +28,7 @@ def start(work: Work) -> Pass:
         for batch in batches:
             yield pd.Series(embed(batch.tolist()), dtype=object)
 
+    pandas_udf: Any = functions.pandas_udf
     vector = pandas_udf(vectors, "array<float>")
 
     def one_pass(files: Sequence[Path], table: Path) -> None:

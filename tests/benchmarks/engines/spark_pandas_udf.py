@@ -5,6 +5,7 @@ One task per core, one torch thread per task (Spark's own setting of OMP_NUM_THR
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from tests.benchmarks.contract import Engine, Pass, Work
 
@@ -12,7 +13,7 @@ from tests.benchmarks.contract import Engine, Pass, Work
 def start(work: Work) -> Pass:
     """See contract.Engine."""
     import pandas as pd
-    from pyspark.sql.functions import pandas_udf
+    from pyspark.sql.pandas import functions
 
     from tests.benchmarks.engines.spark import plain_session
 
@@ -25,6 +26,7 @@ def start(work: Work) -> Pass:
         for batch in batches:
             yield pd.Series(embed(batch.tolist()), dtype=object)
 
+    pandas_udf: Any = functions.pandas_udf
     vector = pandas_udf(vectors, "array<float>")
 
     def one_pass(files: Sequence[Path], table: Path) -> None:

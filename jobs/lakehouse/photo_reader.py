@@ -35,10 +35,11 @@ def read_photos(settings: TableSettings, photo_ids: Sequence[str]) -> Mapping[st
     if not known:
         return {}
     listed = ", ".join(f"'{photo_id}'" for photo_id in known)
-    query = f"SELECT photo_id, jpeg FROM photos WHERE photo_id IN ({listed}) AND jpeg IS NOT NULL"
+    # A condition on jpeg would have whole files read for it: 300 MB for ten photos of 20,000, instead of 65.
+    query = f"SELECT photo_id, jpeg FROM photos WHERE photo_id IN ({listed})"
     try:
         builder = QueryBuilder().register("photos", DeltaTable(place))
         rows = pa.table(builder.execute(query).read_all()).to_pylist()
     except Exception as error:  # delta-rs raises types of its own, and of the object store's
         raise InputError(f"the photos at {place} cannot be read without Spark ({first_line(error)})") from error
-    return {row["photo_id"]: row["jpeg"] for row in rows}
+    return {row["photo_id"]: row["jpeg"] for row in rows if row["jpeg"] is not None}

@@ -32,7 +32,7 @@ def encoding_by_host(model: "CurrentModel", say: Callable[[str], None]) -> Encod
     def encode(task: Task, contents: Sequence[bytes | str]) -> "NDArray[np.float32]":
         for attempt in range(1, TRIES + 1):
             try:
-                return _vectors(model, task, contents)
+                return _vectors(model, task, contents, say)
             except ConnectionError as error:
                 if attempt == TRIES:
                     raise ModelError(
@@ -68,7 +68,9 @@ def sanitised(content: bytes, name: str, settings: "IngestSettings") -> bytes:
     return cleaned.jpeg
 
 
-def _vectors(model: "CurrentModel", task: Task, contents: Sequence[bytes | str]) -> "NDArray[np.float32]":
+def _vectors(
+    model: "CurrentModel", task: Task, contents: Sequence[bytes | str], say: Callable[[str], None]
+) -> "NDArray[np.float32]":
     import numpy as np
     import pyarrow as pa
 
@@ -77,11 +79,16 @@ def _vectors(model: "CurrentModel", task: Task, contents: Sequence[bytes | str])
     ids = [str(number) for number in range(len(contents))]
     asked = pa.RecordBatch.from_pydict({"entity_id": ids, task.column: contents}, task.inputs)
     batches: Iterator[pa.RecordBatch] = iter([asked])
-    rows = [
-        row
-        for batch in run_task(batches, model.reference, model.model_key, task.name, cores=model.settings.cores)
-        for row in batch.select(["vector", "error_code", "error_detail"]).to_pylist()
-    ]
+    answers = run_task(
+        batches,
+        model.reference,
+        model.model_key,
+        task.name,
+        cores=model.settings.cores,
+        lasting=True,  # the next question comes from another process, a minute later
+        waiting=say,
+    )
+    rows = [row for batch in answers for row in batch.select(["vector", "error_code", "error_detail"]).to_pylist()]
     failed = next((row for row in rows if row["vector"] is None), None)
     if failed is not None:
         raise InputError(

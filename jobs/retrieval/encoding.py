@@ -76,6 +76,13 @@ def _vectors(
 
     from udfs.inference.host.client import run_task
 
+    told: set[str] = set()
+
+    def once(reason: str) -> None:
+        if reason not in told:
+            told.add(reason)
+            say(f"waiting: {reason} ...")
+
     ids = [str(number) for number in range(len(contents))]
     asked = pa.RecordBatch.from_pydict({"entity_id": ids, task.column: contents}, task.inputs)
     batches: Iterator[pa.RecordBatch] = iter([asked])
@@ -86,7 +93,7 @@ def _vectors(
         task.name,
         cores=model.settings.cores,
         lasting=True,  # the next question comes from another process, a minute later
-        waiting=say,
+        waiting=once,
     )
     rows = [row for batch in answers for row in batch.select(["vector", "error_code", "error_detail"]).to_pylist()]
     failed = next((row for row in rows if row["vector"] is None), None)

@@ -1,5 +1,6 @@
 """The whole flow as a user runs it: once, again, over Spark Connect, and after the driver was killed."""
 
+import hashlib
 import json
 import os
 import signal
@@ -25,9 +26,17 @@ def test_the_flow_ends_in_a_page_and_every_row_is_accounted_for(finished):
         assert counts["in"] == counts["written"] + counts["skipped"] + counts["failed"], report["job"]
 
 
-def test_what_the_flow_indexed_is_found(finished, demo_input, claimlens):
-    found = claimlens("search", "a red car with a dent", "--json", *place(finished.folder, demo_input)).report
+def test_what_the_flow_indexed_is_found_and_a_photo_finds_itself(tmp_path, finished, demo_input, claimlens):
+    options = ["--json", *place(finished.folder, demo_input)]
+    found = claimlens("search", "a red car with a dent", *options).report
     assert len(found["hits"]) == 10
+    photo_id = found["hits"][0]["entity_id"]
+    files = (path for path in (demo_input / "photos").rglob("*") if path.is_file())
+    photo = next(path for path in files if hashlib.sha256(path.read_bytes()).hexdigest() == photo_id)
+    like = claimlens("search", "--photo", str(photo), "--html", str(tmp_path / "hits.html"), *options).report
+    assert like["hits"][0]["entity_id"] == photo_id
+    assert like["hits"][0]["score"] >= 0.999999
+    assert (tmp_path / "hits.html").read_text().count("data:image/jpeg;base64,") == 1 + len(like["hits"])
 
 
 def test_a_second_run_infers_nothing(finished, demo_input, claimlens):

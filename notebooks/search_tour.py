@@ -68,9 +68,8 @@ render_table(filtered, console)
 
 # COMMAND ----------
 
-photos = context.lakehouse.read("photos").where("status = 'ok'").orderBy("photo_id")
-photo = bytes(photos.select("jpeg").first()["jpeg"])
-by_photo = searcher.search(Query(photo=photo, limit=5))
+photo = context.lakehouse.read("photos").where("status = 'ok'").orderBy("photo_id").select("photo_id", "jpeg").first()
+by_photo = searcher.search(Query(photo=bytes(photo["jpeg"]), limit=5))
 render_table(by_photo, console)
 
 # COMMAND ----------
@@ -81,7 +80,7 @@ render_table(by_photo, console)
 
 # COMMAND ----------
 
-by_both = searcher.search(Query(sentence="at night", photo=photo, weight=0.4, limit=5))
+by_both = searcher.search(Query(sentence="at night", photo=bytes(photo["jpeg"]), weight=0.4, limit=5))
 render_table(by_both, console)
 
 # COMMAND ----------

@@ -89,7 +89,7 @@ def test_the_search_tour_finds_with_every_kind_of_question(quickstart):
     tour = run_cells("search_tour")
     assert len(tour["by_sentence"].hits) == 5
     assert all(hit.severity == "severe" for hit in tour["filtered"].hits)
-    assert tour["by_photo"].hits[0].photo_id == tour["photo"]["photo_id"], "a photo is most like itself"
+    assert tour["by_photo"].hits[0].entity_id == tour["photo"]["photo_id"], "a photo is most like itself"
     assert tour["by_both"].hits
     assert tour["page"].startswith("<!doctype html>")
 

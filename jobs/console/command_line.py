@@ -8,10 +8,10 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from jobs import assess, classify, demo_data, embed, estimate, ingest, report, run, search, sync_index
+from jobs import assess, classify, demo_data, embed, estimate, ingest, report, run, search, sync_index, verify
 from jobs.job.spec import Job
 
-_IN_ORDER = (ingest, estimate, embed, classify, assess, sync_index, search, report, run, demo_data)
+_IN_ORDER = (ingest, estimate, embed, classify, assess, sync_index, verify, search, report, run, demo_data)
 JOBS: dict[str, Job] = {module.JOB.name: module.JOB for module in _IN_ORDER}
 """Command -> its job, in the order of the flow."""
 

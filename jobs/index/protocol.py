@@ -1,22 +1,17 @@
 """What a vector index must be able to do, whatever keeps it."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
-    import pyarrow as pa
     from numpy.typing import NDArray
     from pyspark.sql import DataFrame, SparkSession
 
     from jobs.index.filters import Filter
     from jobs.settings.sections import IndexSettings
 
-VECTORS = "vectors"
-CLAIMS = "claims"
-INDEX_TABLES = (VECTORS, CLAIMS)
 MODULUS = 1 << 64
 
 
@@ -38,17 +33,6 @@ class Fingerprint:
 
 
 @dataclass(frozen=True)
-class Written:
-    """Rows that an upsert added, and rows whose contents it changed; rows that were the same already are neither."""
-
-    added: int = 0
-    changed: int = 0
-
-    def __add__(self, other: "Written") -> "Written":
-        return Written(self.added + other.added, self.changed + other.changed)
-
-
-@dataclass(frozen=True)
 class Found:
     """A row of the index. `score` is the cosine (nearest) or the text score (lexical), 0 where nothing was compared.
 
@@ -66,14 +50,19 @@ class Found:
     @property
     def claims(self) -> tuple[Mapping[str, Any], ...]:
         """The row's claims, each with its columns by name and its number as `claim_id`."""
-        from jobs.index.schemas import CLAIM_FIELDS
+        return claims_of(self.columns)
 
-        ids = self.columns.get("claim_ids") or []
-        columns = {name: self.columns.get(name) or [None] * len(ids) for name in CLAIM_FIELDS}
-        return tuple(
-            {"claim_id": claim_id, **{name: values[place] for name, values in columns.items()}}
-            for place, claim_id in enumerate(ids)
-        )
+
+def claims_of(columns: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    """The claims of an index row, each with its columns by name and its number as `claim_id`."""
+    from jobs.index.schemas import CLAIM_FIELDS
+
+    ids = columns.get("claim_ids") or []
+    held = {name: columns.get(name) or [None] * len(ids) for name in CLAIM_FIELDS}
+    return tuple(
+        {"claim_id": claim_id, **{name: values[place] for name, values in held.items()}}
+        for place, claim_id in enumerate(ids)
+    )
 
 
 @dataclass(frozen=True)
@@ -106,7 +95,10 @@ class Applied:
 
 
 class IndexReader(Protocol):
-    """One index of one model_key, for searches. One row per entity (a photo or a passage) that has a vector."""
+    """One index of one model_key, for searches. One row per entity (a photo or a passage) that has a vector.
+
+    Every question is asked of the index as it is at that moment; several threads may ask at the same time.
+    """
 
     model_key: str
     dimension: int
@@ -153,8 +145,8 @@ class IndexReader(Protocol):
         vector are not in an index: nothing can be compared with them."""
         ...
 
-    def count(self) -> int:
-        """Number of rows."""
+    def count(self, filters: "Sequence[Filter]" = (), *, entity: str | None = None) -> int:
+        """Number of rows that pass. Of several filters on claims each may be passed by another claim of the row."""
         ...
 
 
@@ -175,7 +167,10 @@ class IndexWriter(Protocol):
         ...
 
     def relabel(self, rows: "DataFrame") -> Applied:
-        """Give rows that are there new values of every column but the vector; the vectors of many are not rewritten."""
+        """Give rows that are there new values of the columns of `rows` (key, row_hash and any but the vector).
+
+        The vectors are not written again, but for a few rows' sake.
+        """
         ...
 
     def fingerprint(self) -> Fingerprint:
@@ -186,7 +181,7 @@ class IndexWriter(Protocol):
         """All rows with their vectors, read by the executors from what is stored: for a proof by contents."""
         ...
 
-    def optimise(self) -> None:
+    def optimise(self, spark: "SparkSession") -> None:
         """Compact, index what has grown, drop old versions; deleted rows and claims that went leave no bytes behind."""
         ...
 
@@ -214,64 +209,4 @@ class IndexStore(Protocol):
         Raises:
             IndexMismatchError: what is there belongs to another model_key or dimension.
         """
-        ...
-
-
-class VectorIndex(Protocol):
-    """One index of one model_key. Rows come and go as Arrow, in the schemas of jobs.index.rows.
-
-    It holds two tables: `vectors`, with one row per entity (a photo or a narrative), and `claims`, with one row per
-    claim and photo, which turns a filter on claims into photos before vectors are compared.
-    """
-
-    model_key: str
-    dimension: int
-    location: str
-
-    def writing(self, wait_seconds: float = ...) -> AbstractContextManager[None]:
-        """Hold the index as its only writer; raises ClaimlensError when another writer does not finish in time."""
-        ...
-
-    def mark(self, unfinished: str | None) -> None:
-        """Write down that a sync began (its run id) or that the index is whole (None)."""
-        ...
-
-    def unfinished(self) -> str | None:
-        """Run id of the sync that began and did not end, or None."""
-        ...
-
-    def upsert(self, table: str, rows: "pa.Table") -> Written:
-        """Insert new keys, replace rows of known keys whose row_hash differs."""
-        ...
-
-    def replace(self, table: str, batches: "Iterable[pa.RecordBatch]") -> int:
-        """Replace all rows in one step: readers see the old rows or the new ones. Returns the number of rows."""
-        ...
-
-    def delete(self, table: str, keys: "pa.Table") -> int:
-        """Delete by key; keys that are not there are fine. Returns the number of rows that were."""
-        ...
-
-    def count(self, table: str) -> int:
-        """Number of rows."""
-        ...
-
-    def fingerprint(self, table: str) -> Fingerprint:
-        """Rows and order-free checksum, from what is stored now."""
-        ...
-
-    def optimise(self, *, purge: bool = False) -> None:
-        """Compact, index what has grown large, and, with `purge`, leave no trace of deleted rows on disk."""
-        ...
-
-    def nearest(
-        self, vector: "np.ndarray", limit: int, *, where: str | None = None, columns: tuple[str, ...] = ()
-    ) -> "pa.Table":
-        """The nearest rows that pass the filter, best first, with their cosine in the column `score`."""
-        ...
-
-    def scan(
-        self, table: str, *, where: str | None = None, columns: tuple[str, ...] = (), limit: int | None = None
-    ) -> "Iterator[pa.RecordBatch]":
-        """Rows that pass the filter, in portions."""
         ...

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jobs.index.protocol import MODULUS, VECTORS, Fingerprint
-from jobs.index.schemas import ASSESSMENT_COLUMNS, CLAIM_COLUMNS, KEYS, ROW_HASH
+from jobs.index.protocol import MODULUS, Fingerprint
+from jobs.index.schemas import ASSESSMENT_COLUMNS, CLAIM_COLUMNS, CLAIM_FIELDS, HASHES, KEY, ROW_HASH, VECTOR_HASH
 from udfs.outcome import Status
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
+    from jobs.lakehouse.snapshot import Snapshot
     from jobs.lakehouse.tables import Lakehouse
 
 SOURCES = (
@@ -23,149 +24,186 @@ SOURCES = (
     "claim_passages",
     "claim_assessments",
 )
-NO_PHOTO = ""
-"""photo_id of a claim without photos and passages: it can still be found by its columns."""
+ENTITY_COLUMNS = ("labels", "severity", "part", "confidence", "decision", "captured_at", "text")
+LABEL_COLUMNS = (*ENTITY_COLUMNS, "claim_ids", *CLAIM_FIELDS)
+"""Every column but key, vector and hashes."""
 
 
 @dataclass(frozen=True)
 class Pinned:
-    """The tables at fixed versions, for one model and one classifier (head_key None: nothing was classified)."""
+    """The tables at fixed versions, for one model and one classifier (head_key None: nothing is classified)."""
 
     lakehouse: "Lakehouse"
-    versions: Mapping[str, int]
+    snapshot: "Snapshot"
     model_key: str
     head_key: str | None
 
+    @property
+    def versions(self) -> Mapping[str, int]:
+        """The version of each source table."""
+        return self.snapshot.versions
+
     def read(self, table: str) -> "DataFrame":
         """A source table at its pinned version."""
-        return self.lakehouse.read(table, self.versions[table])
+        return self.snapshot.read(table)
 
 
-def newest_head(lakehouse: "Lakehouse", version: int, model_key: str, taxonomy: str) -> str | None:
-    """The classifier that predicted last for this model under the named taxonomy, else under any; None without one."""
-    from pyspark.sql import functions as F
+def index_rows(pinned: Pinned, *, keys: "DataFrame | None" = None, vectors: "DataFrame | None" = None) -> "DataFrame":
+    """Whole rows of the index: photos that are ok, and passages, that have a vector of the model.
 
-    predictions = lakehouse.read("damage_predictions", version).where(F.col("model_key") == model_key)
-    heads = predictions.groupBy("head_key", "taxonomy").agg(F.max("predicted_at").alias("last")).collect()
-    ranked = sorted(heads, key=lambda row: (row["taxonomy"] == taxonomy, row["last"], row["head_key"]))
-    return str(ranked[-1]["head_key"]) if ranked else None
-
-
-def vector_rows(pinned: Pinned, *, full: bool, keys: "DataFrame | None" = None) -> "DataFrame":
-    """Rows of the index table `vectors`: photos that are ok, and passages, that have a vector.
-
-    Without `full` only keys and row_hash, which needs neither vectors nor photos. With `keys` only those entities.
-    A row's hash covers everything but the vector itself, which model_key and entity_id decide, and the thumbnail,
-    which photo_id decides.
+    Args:
+        pinned: the tables.
+        keys: only these entities (entity, entity_id): few, they travel to every task.
+        vectors: (entity, entity_id, vector), in place of the table's.
     """
     from pyspark.sql import functions as F
 
-    embedded = pinned.read("embeddings").where(
-        (F.col("model_key") == pinned.model_key) & (F.col("status") == Status.OK)
-    )
-    if keys is not None:
-        embedded = embedded.join(keys, list(KEYS[VECTORS]), "left_semi")
-    wanted = ["entity", "entity_id", *(["vector"] if full else [])]
+    if vectors is None:
+        vectors = _few(embedded(pinned).select(*KEY, "vector"), keys)
+    hashed = vectors.select(*KEY, "vector", F.xxhash64(*KEY, "vector").alias(VECTOR_HASH))
+    rows = hashed.join(label_rows(pinned, keys=keys), list(KEY))
+    return rows.select(*KEY, "vector", *LABEL_COLUMNS, *HASHES)
+
+
+def label_rows(pinned: Pinned, *, keys: "DataFrame | None" = None) -> "DataFrame":
+    """The same without the vectors, of every entity, whether it has a vector or not."""
+    from pyspark.sql import functions as F
+
     photos = pinned.read("photos").where(F.col("status") == Status.OK)
-    photos = photos.select(
-        F.col("photo_id").alias("entity_id"), "captured_at", *([F.col("jpeg").alias("thumbnail")] if full else [])
+    photos = photos.select(F.lit("photo").alias("entity"), F.col("photo_id").alias("entity_id"), "captured_at")
+    passages = pinned.read("passages").select(
+        F.lit("passage").alias("entity"), F.col("passage_id").alias("entity_id"), "text"
     )
+    entities = _few(photos.unionByName(passages, allowMissingColumns=True), keys)
     predicted = pinned.read("damage_predictions").where(
         (F.col("model_key") == pinned.model_key) & (F.col("head_key") == F.lit(pinned.head_key))
     )
-    predicted = predicted.select(
-        F.col("photo_id").alias("entity_id"), "labels", "severity", "part", "confidence", "decision"
+    seen = predicted.select(
+        F.lit("photo").alias("entity"),
+        F.col("photo_id").alias("entity_id"),
+        "labels",
+        "severity",
+        "part",
+        F.col("confidence").cast("float").alias("confidence"),
+        "decision",
     )
-    of_photos = embedded.where(F.col("entity") == "photo").select(*wanted)
-    of_photos = of_photos.join(photos, "entity_id").join(predicted, "entity_id", "left")
-    passages = pinned.read("passages").select(F.col("passage_id").alias("entity_id"))
-    of_texts = embedded.where(F.col("entity") == "passage").select(*wanted).join(passages, "entity_id")
-    rows = of_photos.unionByName(of_texts, allowMissingColumns=True)
-    hashed = ("entity", "entity_id", "labels", "severity", "part", "confidence", "decision", "captured_at")
-    rows = rows.withColumn(ROW_HASH, _hash_of(hashed))
-    return rows if full else rows.select(*KEYS[VECTORS], ROW_HASH)
+    rows = entities.join(_few(seen, keys), list(KEY), "left").join(_claims(pinned, keys), list(KEY), "left")
+    for name in ("claim_ids", *CLAIM_FIELDS):
+        rows = rows.withColumn(name, F.coalesce(F.col(name), F.array()))
+    return with_row_hash(rows.select(*KEY, *LABEL_COLUMNS))
 
 
-def with_thumbnails(rows: "DataFrame") -> "DataFrame":
-    """The full vector rows with small JPEGs in the place of the photos, made on the executors."""
-    from udfs.functions.thumbnails import thumbnail_batches
-
-    return rows.mapInArrow(thumbnail_batches("thumbnail"), rows.schema)
-
-
-def claim_rows(pinned: Pinned, *, claim_ids: "DataFrame | None" = None) -> "DataFrame":
-    """Rows of the index table `claims`: each link of a claim to a photo or passage (both in photo_id), and each claim
-    without any."""
+def with_row_hash(rows: "DataFrame") -> "DataFrame":
+    """With the hash of every column but the vector. JSON tells nulls, lists and names apart; a bare hash does not."""
     from pyspark.sql import functions as F
 
+    return rows.withColumn(ROW_HASH, F.xxhash64(F.to_json(F.struct(*KEY, *LABEL_COLUMNS))))
+
+
+def with_hashes_of_contents(rows: "DataFrame") -> "DataFrame":
+    """Rows with both hashes computed anew from what the row holds."""
+    from pyspark.sql import functions as F
+
+    return with_row_hash(rows.drop(*HASHES)).withColumn(VECTOR_HASH, F.xxhash64(*KEY, "vector"))
+
+
+def embedded(pinned: Pinned) -> "DataFrame":
+    """The rows of embeddings that have a vector of the model."""
+    from pyspark.sql import functions as F
+
+    rows = pinned.read("embeddings")
+    return rows.where((F.col("model_key") == pinned.model_key) & (F.col("status") == Status.OK))
+
+
+def expected(rows: "DataFrame") -> Fingerprint:
+    """What an index of these rows says that it holds."""
+    from pyspark.sql import functions as F
+
+    sums = [F.sum(F.col(name).cast("decimal(38,0)")).alias(name) for name in HASHES]
+    row = rows.agg(F.count(F.lit(1)).alias("rows"), *sums).first()
+    if row is None:
+        return Fingerprint(0, 0)
+    return Fingerprint(int(row["rows"]), sum(int(row[name] or 0) for name in HASHES) % MODULUS)
+
+
+def changed_keys(pinned: Pinned, since: Mapping[str, int]) -> "DataFrame":
+    """Keys (entity, entity_id) of which something may have changed, and whether the vector may have: once each."""
+    from pyspark.sql import functions as F
+
+    def keys(changes: "DataFrame", entity: str | None, entity_id: str, *, vector: bool = False) -> "DataFrame":
+        name = F.col("entity") if entity is None else F.lit(entity)
+        return changes.select(
+            name.alias("entity"), F.col(entity_id).alias("entity_id"), F.lit(vector).alias("vector_changed")
+        )
+
+    model = F.col("model_key") == pinned.model_key
+    head = model & (F.col("head_key") == F.lit(pinned.head_key))
+    found = keys(_changes(pinned, "embeddings", since).where(model), None, "entity_id", vector=True)
+    found = found.union(keys(_changes(pinned, "damage_predictions", since).where(head), "photo", "photo_id"))
+    found = found.union(keys(_changes(pinned, "photos", since), "photo", "photo_id"))
+    found = found.union(keys(_changes(pinned, "passages", since), "passage", "passage_id"))
+    found = found.union(keys(_changes(pinned, "claim_photos", since), "photo", "photo_id"))
+    found = found.union(keys(_changes(pinned, "claim_passages", since), "passage", "passage_id"))
+    claims = _changes(pinned, "claims", since).select("claim_id")
+    claims = claims.union(_changes(pinned, "claim_assessments", since).where(head).select("claim_id"))
+    claims = claims.distinct().hint("broadcast")
+    found = found.union(keys(pinned.read("claim_photos").join(claims, "claim_id", "left_semi"), "photo", "photo_id"))
+    of_texts = pinned.read("claim_passages").join(claims, "claim_id", "left_semi")
+    found = found.union(keys(of_texts, "passage", "passage_id"))
+    return found.groupBy(*KEY).agg(F.max("vector_changed").alias("vector_changed"))
+
+
+def changed_vectors(pinned: Pinned, since: Mapping[str, int]) -> "DataFrame":
+    """The vectors (entity, entity_id, vector) that the change feed of embeddings brought and did not take again."""
+    from pyspark.sql import functions as F
+
+    came = F.col("_change_type").isin("insert", "update_postimage")
+    last = F.max_by(F.struct(came.alias("came"), "status", "vector"), F.struct("_commit_version", came))
+    changes = _changes(pinned, "embeddings", since).where(F.col("model_key") == pinned.model_key)
+    newest = changes.groupBy(*KEY).agg(last.alias("last"))
+    there = F.col("last.came") & (F.col("last.status") == Status.OK)
+    return newest.where(there).select(*KEY, F.col("last.vector").alias("vector"))
+
+
+def _claims(pinned: Pinned, keys: "DataFrame | None") -> "DataFrame":
+    """For each entity its claims in the order of their numbers, as one list per column."""
+    from pyspark.sql import functions as F
+
+    links = pinned.read("claim_photos").select(
+        F.lit("photo").alias("entity"), F.col("photo_id").alias("entity_id"), "claim_id"
+    )
+    texts = pinned.read("claim_passages").select(
+        F.lit("passage").alias("entity"), F.col("passage_id").alias("entity_id"), "claim_id"
+    )
+    links = _few(links.union(texts), keys).distinct()
     claims = pinned.read("claims").select("claim_id", *(column.name for column in CLAIM_COLUMNS))
-    links = pinned.read("claim_photos").select("claim_id", "photo_id")
-    texts = pinned.read("claim_passages").select("claim_id", F.col("passage_id").alias("photo_id")).distinct()
-    links = links.union(texts)
     assessed = pinned.read("claim_assessments").where(
         (F.col("model_key") == pinned.model_key) & (F.col("head_key") == F.lit(pinned.head_key))
     )
     assessed = assessed.select("claim_id", *(column.name for column in ASSESSMENT_COLUMNS))
-    if claim_ids is not None:
-        claims = claims.join(claim_ids, "claim_id", "left_semi")
-        links = links.join(claim_ids, "claim_id", "left_semi")
-    rows = claims.join(links, "claim_id", "full_outer").join(assessed, "claim_id", "left")
-    rows = rows.withColumn("photo_id", F.coalesce("photo_id", F.lit(NO_PHOTO)))
-    return rows.withColumn(ROW_HASH, _hash_of(tuple(rows.columns)))
+    if keys is not None:
+        needed = links.select("claim_id").distinct().hint("broadcast")
+        claims, assessed = (rows.join(needed, "claim_id", "left_semi") for rows in (claims, assessed))
+    rows = links.join(claims, "claim_id", "left").join(assessed, "claim_id", "left")
+    gathered = rows.groupBy(*KEY).agg(
+        F.sort_array(F.collect_list(F.struct("claim_id", *CLAIM_FIELDS))).alias("gathered")
+    )
+    columns: list[Column] = [F.col(f"gathered.{name}").alias(name) for name in CLAIM_FIELDS]
+    return gathered.select(*KEY, F.col("gathered.claim_id").alias("claim_ids"), *columns)
 
 
-def expected(rows: "DataFrame") -> Fingerprint:
-    """What the index's fingerprint must be, computed by Spark from the tables."""
-    from pyspark.sql import functions as F
-
-    total = F.sum(F.col(ROW_HASH).cast("decimal(20,0)")).alias("total")
-    row = rows.agg(F.count(F.lit(1)).alias("rows"), total).first()
-    return Fingerprint(int(row["rows"]), int(row["total"] or 0) % MODULUS) if row else Fingerprint(0, 0)
-
-
-def changed_entities(pinned: Pinned, since: Mapping[str, int]) -> "DataFrame":
-    """Keys (entity, entity_id) that the change feeds name, once each."""
-    from pyspark.sql import functions as F
-
-    def keys(table: str, entity: "Column", entity_id: str, condition: "Column | None" = None) -> "DataFrame":
-        changes = _changes(pinned, table, since)
-        if condition is not None:
-            changes = changes.where(condition)
-        return changes.select(entity.alias("entity"), F.col(entity_id).alias("entity_id"))
-
-    model = F.col("model_key") == pinned.model_key
-    found = keys("embeddings", F.col("entity"), "entity_id", model)
-    found = found.union(keys("damage_predictions", F.lit("photo"), "photo_id", model))
-    found = found.union(keys("photos", F.lit("photo"), "photo_id"))
-    return found.union(keys("passages", F.lit("passage"), "passage_id")).distinct()
-
-
-def changed_claims(pinned: Pinned, since: Mapping[str, int]) -> "DataFrame":
-    """Keys (claim_id, photo_id) that may have come, changed or gone; each changed claim also without a photo."""
-    from pyspark.sql import functions as F
-
-    links = _changes(pinned, "claim_photos", since).select("claim_id", "photo_id")
-    links = links.union(_changes(pinned, "claim_passages", since).select("claim_id", "passage_id"))
-    model = F.col("model_key") == pinned.model_key
-    claims = _changes(pinned, "claims", since).select("claim_id")
-    claims = claims.union(_changes(pinned, "claim_assessments", since).where(model).select("claim_id"))
-    claims = claims.union(links.select("claim_id"))
-    return links.union(claims.select("claim_id", F.lit(NO_PHOTO).alias("photo_id"))).distinct()
+def _few(rows: "DataFrame", keys: "DataFrame | None") -> "DataFrame":
+    return rows if keys is None else rows.join(keys.select(*KEY).hint("broadcast"), list(KEY), "left_semi")
 
 
 def _changes(pinned: Pinned, table: str, since: Mapping[str, int]) -> "DataFrame":
     from pyspark.sql import functions as F
 
-    changes = pinned.lakehouse.changes(table, since[table])
+    changes = None
+    if table in pinned.versions:
+        changes = pinned.lakehouse.changes(table, since.get(table, -1))
     if changes is None:
-        return pinned.read(table).limit(0)
+        empty = pinned.read(table).limit(0)
+        return empty.select("*", F.lit("").alias("_change_type"), F.lit(0).alias("_commit_version"))
     # Whatever was committed after the pinned version belongs to the next sync.
     return changes.where(F.col("_commit_version") <= pinned.versions[table])
-
-
-def _hash_of(columns: tuple[str, ...]) -> "Column":
-    from pyspark.sql import functions as F
-
-    # xxhash64 passes over nulls; the flags keep (null, 'a') and ('a', null) apart.
-    parts = [part for name in columns for part in (F.col(name), F.col(name).isNull())]
-    return F.xxhash64(*parts)

@@ -64,9 +64,10 @@ class ScanningReader:
         ids = {claim_id for row in self.scan() for claim_id in row["claim_ids"] or ()}
         return sorted(claim_id for claim_id in ids if claim_id.lower().startswith(prefix.lower()))[:limit]
 
-    def count(self) -> int:
+    def count(self, filters: Sequence[Filter] = (), *, entity: str | None = None) -> int:
         """See IndexReader."""
-        return sum(1 for _ in self.scan())
+        rows = (row for row in self.scan() if entity is None or row["entity"] == entity)
+        return sum(1 for row in rows if matches(filters, row))
 
     def fingerprint(self) -> Fingerprint:
         """See IndexWriter."""

@@ -6,17 +6,23 @@ from jobs.lakehouse.contracts import CONTRACTS
 from jobs.lakehouse.tables import Lakehouse
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pyspark.sql import DataFrame
 
 
 class Snapshot:
     """Reads tables at one version each. Creates nothing: a table that is absent has no rows and no version."""
 
-    def __init__(self, lakehouse: Lakehouse, *tables: str) -> None:
-        """Pin these tables, or without any all that there are."""
+    def __init__(self, lakehouse: Lakehouse, *tables: str, at: "Mapping[str, int] | None" = None) -> None:
+        """Pin these tables, or without any all that there are; or go back to the versions `at`."""
         self.spark = lakehouse.spark
         self._lakehouse = lakehouse
-        self.versions = {table: lakehouse.version(table) for table in tables or CONTRACTS if lakehouse.exists(table)}
+        self.versions = (
+            dict(at)
+            if at is not None
+            else {table: lakehouse.version(table) for table in tables or CONTRACTS if lakehouse.exists(table)}
+        )
 
     def read(self, name: str) -> "DataFrame":
         """The table's rows, or no rows where the table is absent."""

@@ -7,14 +7,14 @@ from jobs.retrieval.retrieve import claims_beginning_with
 from udfs.errors import InputError
 
 if TYPE_CHECKING:
-    from jobs.index.stores.lance import LanceStore
+    from jobs.index.protocol import IndexReader
 
 NAMED = 10
 COMPARED = 2000
 """At most so many numbers are compared with one that is not there, to name the nearest."""
 
 
-def claim_meant(index: "LanceStore", asked: str) -> str:
+def claim_meant(index: "IndexReader", asked: str) -> str:
     """The full number of the claim that is meant.
 
     Raises:
@@ -40,7 +40,7 @@ def claim_meant(index: "LanceStore", asked: str) -> str:
     raise InputError(f"There is no claim {wanted} in the index {index.location}; {hint}.")
 
 
-def _nearest(index: "LanceStore", wanted: str) -> str | None:
+def _nearest(index: "IndexReader", wanted: str) -> str | None:
     """The number most like it among those that share the longest beginning with it."""
     for length in range(len(wanted) - 1, -1, -1):
         alike = claims_beginning_with(index, wanted[:length], COMPARED)

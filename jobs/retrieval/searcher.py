@@ -9,7 +9,7 @@ from jobs.retrieval.claims import claim_meant
 from jobs.retrieval.fuse import Candidate, fused
 from jobs.retrieval.hits import SearchResult
 from jobs.retrieval.question import Query, checked
-from jobs.retrieval.retrieve import hits, ids_of_claim, nearest, vectors_of
+from jobs.retrieval.retrieve import hits, nearest, of_claim
 from udfs.errors import InputError, ModelError
 from udfs.inference.tasks import EMBED_PHOTOS, EMBED_TEXTS
 
@@ -53,13 +53,13 @@ class Searcher:
             InputError: there is no index yet.
             IndexMismatchError: there is only an index of another model.
         """
-        from jobs.index.stores.lance import LanceStore
+        from jobs.index.opening import open_reader
 
         self._settings = settings
         self._model = model
         self._encode = encode
         self._rerank = rerank
-        self._index = LanceStore.open(settings.index.root, model.model_key)
+        self._index = open_reader(settings.index, model.model_key)
 
     @classmethod
     def open(cls, settings: "Settings", *, say: Callable[[str], None] = lambda _: None) -> "Searcher":
@@ -102,14 +102,14 @@ class Searcher:
         ranked: Sequence[Candidate] = fused([found], limit)
         if self._rerank is not None:
             ranked = self._rerank(query, ranked)
-        answer = hits(self._index, ranked, query.entity, filters)
+        answer = hits(ranked, query.entity, filters)
         seconds = {"question": round(encoded - started, 3), "search": round(time.monotonic() - encoded, 3)}
         return SearchResult(
             query,
             answer,
             self._model.model_key,
             self._index.location,
-            self._index.count("vectors"),
+            self._index.count(),
             chosen,
             seconds,
             question.claim_id,
@@ -148,11 +148,10 @@ class Searcher:
 
     def _of_claim(self, query: Query) -> _Question:
         claim_id = claim_meant(self._index, query.claim_id or "")
-        own = ids_of_claim(self._index, claim_id, query.entity)
-        vectors = vectors_of(self._index, query.entity, own)[:QUERY_PHOTOS]
+        own, vectors = of_claim(self._index, claim_id, query.entity)
         if not len(vectors):
             raise InputError(
                 f"Claim {claim_id} has no {query.entity} with a vector in the index; ask with a sentence instead."
             )
         shown = own if query.entity == "photo" else ()
-        return _Question(vectors, claim_id, None, shown, () if query.include_self else own)
+        return _Question(vectors[:QUERY_PHOTOS], claim_id, None, shown, () if query.include_self else own)

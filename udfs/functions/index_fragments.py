@@ -1,6 +1,7 @@
 """Writing and reading a Lance index on the executors: the driver commits what the tasks that succeeded tell of."""
 
 import json
+import pickle
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -11,6 +12,8 @@ ArrowBatches = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 MODULUS = 1 << 64
 ROWS_PER_FILE = 1 << 17
 """At 512 numbers some 300 MB a file: one deleted row rewrites one such file."""
+READ_ROWS = 2048
+RELABELLED_SCHEMA = "fragment STRING, fields ARRAY<INT>, rows BIGINT"
 WRITTEN_SCHEMA = "fragment STRING, rows BIGINT, checksum DECIMAL(20, 0)"
 """What a task tells of each fragment: Lance's description of it as JSON, its rows, and the sum of their hashes."""
 
@@ -59,6 +62,93 @@ def _written(
             "checksum": pa.array(sums, pa.decimal128(20, 0)),
         }
     )
+
+
+def read_batches(uri: str, version: int, columns: tuple[str, ...]) -> ArrowBatches:
+    """A mapInArrow function from numbers of fragments (column `fragment`) to their rows.
+
+    Beside the columns it gives `fragment` and `row`, the row's address in this version.
+    """
+    return partial(_read, uri=uri, version=version, columns=columns)
+
+
+def _read(
+    batches: Iterator[pa.RecordBatch], *, uri: str, version: int, columns: tuple[str, ...]
+) -> Iterator[pa.RecordBatch]:
+    import lance
+
+    dataset = lance.dataset(uri, version=version)
+    for numbers in batches:
+        for number in numbers.column("fragment").to_pylist():
+            fragment = dataset.get_fragment(number)
+            for batch in fragment.to_batches(columns=list(columns), with_row_id=True, batch_size=READ_ROWS):
+                # Spark knows no list of a fixed length.
+                held = [_as_list(batch.column(name)) for name in columns]
+                row = batch.column("_rowid").cast(pa.int64())
+                marks = [pa.array([number] * batch.num_rows, pa.int32()), row]
+                yield pa.RecordBatch.from_arrays([*held, *marks], [*columns, "fragment", "row"])
+
+
+def relabel_table(uri: str, version: int, columns: tuple[str, ...]) -> Callable[[pa.Table], pa.Table]:
+    """An applyInArrow function that gives the rows of one fragment (`fragment`, `row`) new values of these columns.
+
+    It writes a data file beside the fragment's own, which stays as it is; the vectors are neither read nor written.
+    """
+    return partial(_relabelled, uri=uri, version=version, columns=columns)
+
+
+def _relabelled(rows: pa.Table, *, uri: str, version: int, columns: tuple[str, ...]) -> pa.Table:
+    import lance
+
+    dataset = lance.dataset(uri, version=version)
+    fragment = dataset.get_fragment(rows["fragment"][0].as_py())
+    schema = pa.schema([dataset.schema.field(name) for name in columns])
+    new = rows.select(list(columns)).cast(schema).append_column("_rowid", rows["row"].cast(pa.uint64()))
+    changed, fields = fragment.update_columns(new.to_reader())
+    return pa.table(
+        {
+            "fragment": [json.dumps(changed.to_json())],
+            "fields": pa.array([fields], pa.list_(pa.int32())),
+            "rows": pa.array([rows.num_rows], pa.int64()),
+        }
+    )
+
+
+def index_batches(uri: str, version: int, column: str, options: bytes) -> ArrowBatches:
+    """A mapInArrow function from numbers of fragments to the pickled segment of a vector index over them."""
+    return partial(_indexed, uri=uri, version=version, column=column, options=options)
+
+
+def _indexed(
+    batches: Iterator[pa.RecordBatch], *, uri: str, version: int, column: str, options: bytes
+) -> Iterator[pa.RecordBatch]:
+    import lance
+
+    numbers = sorted({number for batch in batches for number in batch.column("fragment").to_pylist()})
+    if numbers:
+        dataset = lance.dataset(uri, version=version)
+        segment = dataset.create_index_uncommitted(column, fragment_ids=numbers, **pickle.loads(options))
+        yield pa.RecordBatch.from_pydict({"segment": pa.array([pickle.dumps(segment)], pa.binary())})
+
+
+def compact_batches(uri: str) -> ArrowBatches:
+    """A mapInArrow function that carries out pickled tasks of a compaction, and gives the pickled results."""
+    return partial(_compacted, uri=uri)
+
+
+def _compacted(batches: Iterator[pa.RecordBatch], *, uri: str) -> Iterator[pa.RecordBatch]:
+    import lance
+
+    for batch in batches:
+        for task in batch.column("task").to_pylist():
+            result = pickle.loads(task).execute(lance.dataset(uri))
+            yield pa.RecordBatch.from_pydict({"result": pa.array([pickle.dumps(result)], pa.binary())})
+
+
+def _as_list(column: pa.Array) -> pa.Array:
+    if not pa.types.is_fixed_size_list(column.type):
+        return column
+    return column.cast(pa.list_(column.type.value_type))
 
 
 def checksum_of(rows: pa.RecordBatch | pa.Table, hashes: tuple[str, ...]) -> int:

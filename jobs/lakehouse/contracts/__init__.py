@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from jobs.lakehouse.contracts.claims import CLAIMS
 from jobs.lakehouse.contracts.embeddings import EMBEDDINGS
-from jobs.lakehouse.contracts.index import INDEX_STATE
+from jobs.lakehouse.contracts.index import INDEX_LEASES, INDEX_STATE
 from jobs.lakehouse.contracts.passages import CLAIM_PASSAGES, PASSAGES
 from jobs.lakehouse.contracts.photos import CLAIM_PHOTOS, PHOTO_FILES, PHOTOS, SOURCE_FILES
 from jobs.lakehouse.contracts.predictions import CLAIM_ASSESSMENTS, DAMAGE_PREDICTIONS
@@ -19,6 +19,7 @@ __all__ = [
     "CONTRACTS",
     "DAMAGE_PREDICTIONS",
     "EMBEDDINGS",
+    "INDEX_LEASES",
     "INDEX_STATE",
     "JOB_RUNS",
     "PASSAGES",
@@ -42,6 +43,7 @@ CONTRACTS: Mapping[str, TableContract] = {
         EMBEDDINGS,
         DAMAGE_PREDICTIONS,
         CLAIM_ASSESSMENTS,
+        INDEX_LEASES,
         INDEX_STATE,
         JOB_RUNS,
     )

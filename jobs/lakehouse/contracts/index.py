@@ -17,3 +17,17 @@ INDEX_STATE = TableContract(
     ),
     key=("index_name",),
 )
+
+INDEX_LEASES = TableContract(
+    "index_leases",
+    1,
+    "Which run may write an index now",
+    (
+        Column("index_name", "STRING", "The index", required=True),
+        Column("run_id", "STRING", "The job run that writes it", required=True),
+        Column("holder", "STRING", "Where that run is: process and machine", required=True),
+        Column("taken_at", "TIMESTAMP", "When it was taken or renewed", required=True),
+        Column("expires_at", "TIMESTAMP", "When another run may take it", required=True),
+    ),
+    key=("index_name",),
+)

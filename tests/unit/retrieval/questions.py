@@ -8,7 +8,7 @@ from PIL import Image
 
 from jobs.retrieval.question import Query
 from jobs.retrieval.searcher import Searcher
-from tests.unit.index.old_rows import DIMENSION, unit_vectors
+from tests.unit.index.index_rows import DIMENSION, unit_vectors
 from udfs.inference.tasks import EMBED_TEXTS
 
 PHOTO_SEED = 5

@@ -2,19 +2,19 @@
 
 import pytest
 
-from jobs.index.protocol import CLAIMS
-from jobs.index.stores.lance import LanceStore
+from jobs.index.opening import open_reader
 from jobs.retrieval.claims import claim_meant
-from tests.unit.index.old_rows import DIMENSION, claim_rows
+from tests.unit.index.index_rows import MODEL, entity_rows
+from tests.unit.retrieval.conftest import claim, put
 from udfs.errors import InputError
 
 
 @pytest.fixture
 def index(settings):
-    store = LanceStore.create(settings.index.root, "model-a", DIMENSION)
     ids = ["K-1", "K-10", "K-11", "m%_'x", "2b80f4", *(f"N-{number:02}" for number in range(25))]
-    store.upsert(CLAIMS, claim_rows([(claim, 1) for claim in ids] + [("2b80f4", 2)]))
-    return store
+    claims = {1: [claim(claim_id) for claim_id in ids], 2: [claim("2b80f4")]}
+    put(settings, entity_rows([1, 2], claims=claims))
+    return open_reader(settings.index, MODEL)
 
 
 @pytest.mark.parametrize(

@@ -12,15 +12,15 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from jobs.index.protocol import CLAIMS, VECTORS
-from jobs.index.schemas import vectors_schema
-from jobs.index.stores.lance import LanceStore
+from jobs.index.opening import open_writer
+from jobs.index.schemas import index_schema
 from jobs.job.model import current_model
 from jobs.retrieval import encoding
 from jobs.retrieval.encoding import encoding_by_host, sanitised
 from jobs.retrieval.question import Query
 from jobs.retrieval.searcher import Searcher
-from tests.unit.index.old_rows import claim_rows, photo_id, vector_rows
+from tests.unit.index.arrow_frame import ArrowFrame
+from tests.unit.index.index_rows import entity_rows, keys, photo_id
 from tests.unit.inference.host.hosts import hosts_apart
 from udfs.errors import InputError, ModelError
 from udfs.inference.host.client import run_task
@@ -72,13 +72,12 @@ def indexed(settings, originals):
     ids = [photo_id(number) for number in range(len(jpegs))]
     batch = pa.RecordBatch.from_arrays([pa.array(ids), pa.array(jpegs, pa.binary())], ["entity_id", "jpeg"])
     embedded = pa.Table.from_batches(run_task(iter([batch]), model.reference, model.model_key, EMBED_PHOTOS.name))
-    store = LanceStore.create(settings.index.root, model.model_key, model.dimension)
     rows = [
         {**row, "vector": vector}
-        for row, vector in zip(vector_rows(range(len(ids))).to_pylist(), embedded["vector"].to_pylist(), strict=True)
+        for row, vector in zip(entity_rows(range(len(ids))).to_pylist(), embedded["vector"].to_pylist(), strict=True)
     ]
-    store.upsert(VECTORS, pa.Table.from_pylist(rows, vectors_schema(model.dimension)))
-    store.upsert(CLAIMS, claim_rows([("C-1", number) for number in range(len(ids))]))
+    table = pa.Table.from_pylist(rows, index_schema(model.dimension))
+    open_writer(settings.index, model.model_key, model.dimension).apply(ArrowFrame(table), ArrowFrame(keys([])))
 
 
 def test_a_photo_of_the_index_finds_itself_with_the_very_same_vector(of_clip, originals):

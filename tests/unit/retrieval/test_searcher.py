@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from jobs.index.protocol import CLAIMS, VECTORS
-from jobs.index.stores.lance import LanceStore
-from jobs.retrieval import retrieve
+from jobs.index.opening import open_writer
 from jobs.retrieval.question import Query
 from jobs.retrieval.searcher import Searcher
-from tests.unit.index.old_rows import DIMENSION, keys, unit_vectors
+from tests.unit.index.arrow_frame import ArrowFrame
+from tests.unit.index.index_rows import DIMENSION, MODEL, entity_rows, unit_vectors
+from tests.unit.retrieval.conftest import put
 from tests.unit.retrieval.questions import PHOTO_SEED, asked, best, encode, model, numbers, picture, searcher
 from udfs.errors import IndexMismatchError, InputError, ModelError
 
@@ -42,9 +42,7 @@ def test_a_claim_finds_others_like_it_and_not_itself(indexed):
     assert set(numbers(asked(indexed, claim_id="C-1", include_self=True))) == set(range(5))
 
 
-@pytest.mark.parametrize("listed", [5000, 0])
-def test_filters_are_exact_however_many_photos_they_leave(indexed, monkeypatch, listed):
-    monkeypatch.setattr(retrieve, "LISTED_IDS", listed)
+def test_filters_are_exact(indexed):
     query = unit_vectors(1, seed=77)[0]
     result = asked(indexed, sentence="77", where=("reported_severity = total loss",), limit=3)
     assert numbers(result) == best(query, range(5, 10))[:3]
@@ -101,7 +99,8 @@ def test_no_index_and_an_index_of_another_model_are_told_apart(settings, indexed
 
 
 def test_an_empty_index_finds_nothing_and_knows_no_claim(settings):
-    LanceStore.create(settings.index.root, "model-a", DIMENSION)
+    put(settings, entity_rows([1]))
+    put(settings, entity_rows([]), [1])
     assert asked(settings, sentence="77").hits == ()
     with pytest.raises(InputError, match="There is no claim C-1 in the index"):
         asked(settings, claim_id="C-1")
@@ -117,16 +116,14 @@ def test_one_searcher_answers_several_threads_at_once(indexed):
 
 def test_an_index_that_changes_while_it_is_asked_always_answers(indexed):
     resident = searcher(indexed)
-    store = LanceStore.open(indexed.index.root, "model-a")
-    vectors, claims = list(store.scan(VECTORS)), list(store.scan(CLAIMS))
+    writer = open_writer(indexed.index, MODEL, DIMENSION)
     with ThreadPoolExecutor(2) as threads:
         answers = [threads.submit(resident.search, Query(sentence=str(seed), limit=3)) for seed in range(40)]
         for _ in range(3):
-            store.replace(VECTORS, vectors)
-            store.replace(CLAIMS, claims)
-            store.optimise()
+            writer.replace(ArrowFrame(entity_rows(range(20))))
+            writer.optimise(None)
         assert all(len(answer.result().hits) == 3 for answer in answers)
-    store.delete(VECTORS, keys(range(1, 20)))
+    put(indexed, entity_rows([]), range(1, 20))
     assert numbers(resident.search(Query(sentence="7"))) == [0]
 
 

@@ -1,7 +1,9 @@
 """Reading a Lance index: vectors, words, ids and claims, filtered exactly."""
 
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -11,6 +13,7 @@ from jobs.index.scanning import found
 from jobs.index.schemas import HASHES
 from jobs.index.stores.lance.dataset import MODEL_KEY, dimension_of
 from jobs.index.stores.lance.filter_sql import among, every, joined, literal, sql_of
+from jobs.index.stores.lance.segments import has_vectors
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,18 +27,39 @@ REFINE = 10
 GROWTH = 4
 """How many times more candidates are asked for when claims that no single filter excludes left too few hits."""
 SCAN_ROWS = 8192
+TRIES = 5
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def _again_when_replaced(ask: Callable[_P, _R]) -> Callable[_P, _R]:
+    """A purge takes the files of older versions away at once: a question in the middle of them is asked again."""
+
+    @wraps(ask)
+    def asked(*arguments: _P.args, **options: _P.kwargs) -> _R:
+        for attempt in range(1, TRIES + 1):
+            try:
+                return ask(*arguments, **options)
+            except (OSError, ValueError) as error:
+                if attempt == TRIES or "not found" not in str(error).lower():
+                    raise
+        raise AssertionError("unreachable")
+
+    return asked
 
 
 class LanceReader:
-    """An IndexReader over one version of a Lance dataset: what was written after it was opened is not seen."""
+    """An IndexReader over a Lance dataset, each question over its newest version."""
 
     def __init__(self, location: str, dataset: "LanceDataset") -> None:
         self.location = location
         self.model_key = dataset.schema.metadata[MODEL_KEY.encode()].decode()
         self.dimension = dimension_of(dataset)
         self._dataset = dataset
+        self._lock = threading.Lock()
         self._columns = [name for name in dataset.schema.names if name not in {*HASHES, "vector"}]
 
+    @_again_when_replaced
     def nearest(
         self,
         vectors: "NDArray[np.float32]",
@@ -62,6 +86,7 @@ class LanceReader:
 
         return self._chosen(candidates, limit, filters, entity, with_vectors)
 
+    @_again_when_replaced
     def lexical(self, text: str, limit: int, filters: Sequence[Filter] = (), *, entity: str = "passage") -> list[Found]:
         """See IndexReader."""
         if not text.strip():
@@ -69,34 +94,41 @@ class LanceReader:
         where = self._where(filters, entity, ())
 
         def candidates(number: int) -> tuple[list[tuple[str, float]], bool]:
-            table = self._dataset.scanner(
-                columns=["entity_id", "_score"],
-                full_text_query={"columns": ["text"], "query": text},
-                filter=where,
-                prefilter=True,
-                limit=number,
-            ).to_table()
+            table = (
+                self._now()
+                .scanner(
+                    columns=["entity_id", "_score"],
+                    full_text_query={"columns": ["text"], "query": text},
+                    filter=where,
+                    prefilter=True,
+                    limit=number,
+                )
+                .to_table()
+            )
             pairs = zip(table["entity_id"].to_pylist(), table["_score"].to_pylist(), strict=True)
             return sorted(pairs, key=lambda pair: (-pair[1], pair[0])), table.num_rows >= number
 
         return self._chosen(candidates, limit, filters, entity, False)
 
+    @_again_when_replaced
     def get(self, entity: str, ids: Sequence[str], *, with_vectors: bool = False) -> list[Found]:
         """See IndexReader."""
         rows = self._rows(entity, ids, with_vectors)
         return [found(rows[entity_id], 0.0, with_vectors) for entity_id in dict.fromkeys(ids) if entity_id in rows]
 
+    @_again_when_replaced
     def of_claim(self, claim_id: str, entity: str, *, with_vectors: bool = False) -> list[Found]:
         """See IndexReader."""
         where = every([f"array_has(claim_ids, {literal(claim_id)})", f"entity = {literal(entity)}"])
         rows = [found(row, 0.0, with_vectors) for row in self._scan(where, with_vectors)]
         return sorted(rows, key=lambda row: row.entity_id)
 
+    @_again_when_replaced
     def claims_like(self, prefix: str, limit: int) -> list[str]:
         """See IndexReader."""
         # Letters of either case, as a filter on claim_id compares; the separator binds the prefix to a beginning.
         begins = literal(f"\x1f{prefix.lower()}")
-        scanned = self._dataset.to_batches(
+        scanned = self._now().to_batches(
             columns=["claim_ids"], filter=f"strpos({joined('claim_ids')}, {begins}) > 0", batch_size=SCAN_ROWS
         )
         known: set[str] = set()
@@ -105,9 +137,19 @@ class LanceReader:
             known.update(claim_id for claim_id in ids if claim_id.lower().startswith(prefix.lower()))
         return sorted(known)[:limit]
 
-    def count(self) -> int:
+    def count(self, filters: Sequence[Filter] = (), *, entity: str | None = None) -> int:
         """See IndexReader."""
-        return int(self._dataset.count_rows())
+        where = sql_of(filters) if entity is None else self._where(filters, entity, ())
+        return int(self._now().count_rows(filter=where))
+
+    def _now(self) -> "LanceDataset":
+        """The newest version; what was cached of the indexes is kept."""
+        import lance
+
+        with self._lock:
+            if self._dataset.latest_version != self._dataset.version:
+                self._dataset = lance.dataset(self._dataset.uri, session=self._dataset.session())
+            return self._dataset
 
     def _where(self, filters: Sequence[Filter], entity: str, exclude: Sequence[str]) -> str:
         conditions = [f"entity = {literal(entity)}"]
@@ -120,8 +162,8 @@ class LanceReader:
 
     def _few(self, where: str | None) -> bool:
         """Whether every candidate can be compared: the index's neighbourhoods hold few that pass a narrow filter."""
-        dataset = self._dataset
-        if not any("vector" in index.field_names for index in dataset.describe_indices()):
+        dataset = self._now()
+        if not has_vectors(dataset):
             return True
         return int(dataset.count_rows()) <= EXACT_ROWS or (
             where is not None and int(dataset.count_rows(filter=where)) <= EXACT_ROWS
@@ -130,9 +172,11 @@ class LanceReader:
     def _compared(self, vector: "NDArray[np.float32]", number: int, where: str, exact: bool) -> list[tuple[str, float]]:
         asked: dict[str, Any] = {"column": "vector", "q": vector, "k": number, "metric": "cosine"}
         asked |= {"use_index": False} if exact else {"nprobes": PROBES, "refine_factor": REFINE}
-        table = self._dataset.scanner(
-            columns=["entity_id", "_distance"], nearest=asked, filter=where, prefilter=True
-        ).to_table()
+        table = (
+            self._now()
+            .scanner(columns=["entity_id", "_distance"], nearest=asked, filter=where, prefilter=True)
+            .to_table()
+        )
         scores = (1.0 - table["_distance"].to_numpy()).tolist()
         return list(zip(table["entity_id"].to_pylist(), scores, strict=True))
 
@@ -170,5 +214,5 @@ class LanceReader:
     def _scan(self, where: str, with_vectors: bool) -> Iterable[Mapping[str, Any]]:
         columns = [*self._columns, *(["vector"] if with_vectors else [])]
         batch: pa.RecordBatch
-        for batch in self._dataset.to_batches(columns=columns, filter=where, batch_size=SCAN_ROWS):
+        for batch in self._now().to_batches(columns=columns, filter=where, batch_size=SCAN_ROWS):
             yield from batch.to_pylist()

@@ -7,11 +7,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.index.protocol import Applied, Fingerprint
-from jobs.index.schemas import HASHES, KEY, VECTOR_HASH, index_schema
+from jobs.index.schemas import HASHES, KEY, ROW_HASH, index_schema, spark_columns
 from jobs.index.stores.lance import housekeeping, segments
 from jobs.index.stores.lance.dataset import check, dataset_uri, index_location, marked, opened
 from jobs.index.stores.lance.filter_sql import among, every, literal
-from udfs.functions.index_fragments import MODULUS, WRITTEN_SCHEMA, checksum_of, fitted, write_batches
+from udfs.functions.index_fragments import (
+    MODULUS,
+    RELABELLED_SCHEMA,
+    WRITTEN_SCHEMA,
+    checksum_of,
+    fitted,
+    read_batches,
+    relabel_table,
+    write_batches,
+)
 
 if TYPE_CHECKING:
     from lance import LanceDataset
@@ -44,7 +53,9 @@ class LanceWriter:
         operation = LanceOperation.Overwrite(self._schema, fragments)
         dataset = LanceDataset.commit(self._uri, operation)
         housekeeping.owe_purge(dataset)
-        segments.build(dataset, rows)
+        segments.build_scalar(dataset)
+        if dataset.count_rows() >= segments.INDEXED_ROWS:
+            segments.build_vectors(dataset, rows.sparkSession)
         return written
 
     def apply(self, upserts: "DataFrame", deleted_keys: "DataFrame") -> Applied:
@@ -52,6 +63,9 @@ class LanceWriter:
         done = Applied()
         for portion in _portions(deleted_keys):
             done += self._delete(portion)
+        if opened(self.location) is not None and upserts.count() > SMALL_ROWS:
+            added, upserts = self._append_new(upserts)
+            done += added
         for portion in _portions(upserts):
             done += self._merge(portion)
         return done
@@ -59,6 +73,8 @@ class LanceWriter:
     def relabel(self, rows: "DataFrame") -> Applied:
         """See IndexWriter."""
         done = Applied()
+        if opened(self.location) is not None and rows.count() > SMALL_ROWS:
+            return self._relabel_many(rows)
         for portion in _portions(rows):
             done += self._merge_labels(portion)
         return done
@@ -75,13 +91,13 @@ class LanceWriter:
 
     def contents(self, spark: "SparkSession") -> "DataFrame":
         """See IndexWriter."""
-        raise NotImplementedError
+        return self._read(spark, self._dataset(), tuple(self._schema.names)).drop("fragment", "row")
 
-    def optimise(self) -> None:
+    def optimise(self, spark: "SparkSession") -> None:
         """See IndexWriter."""
         dataset = opened(self.location)
         if dataset is not None:
-            housekeeping.optimise(dataset)
+            housekeeping.optimise(dataset, spark)
 
     def version(self) -> str | None:
         """See IndexWriter."""
@@ -98,6 +114,66 @@ class LanceWriter:
         checksum = sum(int(row["checksum"]) for row in told) % MODULUS
         return fragments, Fingerprint(sum(row["rows"] for row in told), checksum)
 
+    def _read(self, spark: "SparkSession", dataset: "LanceDataset", columns: tuple[str, ...]) -> "DataFrame":
+        """Rows as they are in the dataset's version, read by the executors: columns, `fragment` and `row`."""
+        numbers = [(fragment.fragment_id,) for fragment in dataset.get_fragments()]
+        tasks = spark.createDataFrame(numbers, "fragment INT").repartition(max(1, len(numbers)), "fragment")
+        schema = f"{spark_columns(self._schema, columns)}, fragment INT, row BIGINT"
+        return tasks.mapInArrow(read_batches(self._uri, dataset.version, columns), schema)
+
+    def _append_new(self, rows: "DataFrame") -> "tuple[Applied, DataFrame]":
+        """Many rows: those that are new in files that the executors write; gives back the others."""
+        from lance import LanceDataset, LanceOperation
+
+        dataset = self._dataset()
+        held = self._read(rows.sparkSession, dataset, KEY).select(*KEY)
+        fragments, written = self._written(rows.join(held, list(KEY), "left_anti"), append=True)
+        if fragments:
+            LanceDataset.commit(self._uri, LanceOperation.Append(fragments), read_version=dataset.version)
+        return Applied(added=written.rows, written=written), rows.join(held, list(KEY), "left_semi")
+
+    def _relabel_many(self, rows: "DataFrame") -> Applied:
+        """Many rows: the executors write new files of the label columns alone, and one commit puts them in place."""
+        from lance import LanceDataset, LanceOperation
+        from lance.fragment import FragmentMetadata
+        from pyspark.sql import functions as F
+
+        dataset = self._dataset()
+        labels = tuple(name for name in rows.columns if name not in KEY)
+        held = self._read(rows.sparkSession, dataset, (*KEY, "claim_ids", ROW_HASH))
+        held = held.withColumnRenamed("claim_ids", "claims_before").withColumnRenamed(ROW_HASH, "hash_before")
+        new = rows.join(held, list(KEY)).where(F.col(ROW_HASH) != F.col("hash_before"))
+        done = Applied()
+        if "claim_ids" in labels:
+            # The columns of a claim that left stay in the old file: such rows are written whole, and purged.
+            left = F.size(F.array_except("claims_before", "claim_ids")) > 0
+            for portion in _portions(new.where(left).select(*KEY, *labels)):
+                done += self._merge_labels(portion)
+            if done.changed:
+                return done + self._relabel_many(rows)
+        sums = [F.sum(F.col(name).cast("decimal(38,0)")).alias(name) for name in ("hash_before", ROW_HASH)]
+        before = new.agg(F.count(F.lit(1)).alias("rows"), *sums).toArrow().to_pylist()[0]
+        if not before["rows"]:
+            return done
+        tasks = new.select("fragment", "row", *labels).groupBy("fragment")
+        told = (
+            tasks.applyInArrow(relabel_table(self._uri, dataset.version, labels), RELABELLED_SCHEMA)
+            .toArrow()
+            .to_pylist()
+        )
+        operation = LanceOperation.Update(
+            updated_fragments=[FragmentMetadata.from_json(row["fragment"]) for row in told],
+            fields_modified=sorted({field for row in told for field in row["fields"]}),
+            update_mode="rewrite_columns",
+        )
+        LanceDataset.commit(self._uri, operation, read_version=dataset.version)
+        changed = sum(row["rows"] for row in told)
+        return done + Applied(
+            changed=changed,
+            removed=Fingerprint(changed, int(before["hash_before"]) % MODULUS),
+            written=Fingerprint(changed, int(before[ROW_HASH]) % MODULUS),
+        )
+
     def _dataset(self) -> "LanceDataset":
         dataset = opened(self.location)
         if dataset is None:
@@ -113,16 +189,14 @@ class LanceWriter:
 
     def _merge_labels(self, rows: pa.Table) -> Applied:
         """Rows without vectors: what is there keeps its own, and what is not there is told of."""
-        held = self._held(rows, ("claim_ids", "vector", *HASHES))
-        vectors = held.select([*KEY, "vector", VECTOR_HASH])
-        labels = rows.drop_columns([name for name in ("vector", VECTOR_HASH) if name in rows.column_names])
-        places = {key: place for place, key in enumerate(_keys(vectors))}
-        keys = _keys(labels)
+        held = self._held(rows, tuple(name for name in self._schema.names if name not in KEY))
+        places = {key: place for place, key in enumerate(_keys(held))}
+        keys = _keys(rows)
         missing = tuple(key for key in keys if key not in places)
-        labels = labels.filter(pa.array([key in places for key in keys], pa.bool_()))
-        taken = vectors.take(pa.array([places[key] for key in keys if key in places], pa.int64()))
-        for name in ("vector", VECTOR_HASH):
-            labels = labels.append_column(name, taken[name])
+        labels = rows.filter(pa.array([key in places for key in keys], pa.bool_()))
+        old = held.take(pa.array([places[key] for key in keys if key in places], pa.int64()))
+        for name in (name for name in self._schema.names if name not in rows.column_names):
+            labels = labels.append_column(name, old[name])
         whole = [fitted(batch, self._schema) for batch in labels.combine_chunks().to_batches()]
         return self._changed(pa.Table.from_batches(whole, self._schema), held) + Applied(missing=missing)
 

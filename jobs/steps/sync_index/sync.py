@@ -1,0 +1,196 @@
+"""One sync: what has to be done, under the lease, and what is remembered afterwards."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jobs.index.lease import Lease, writing
+from jobs.index.opening import open_writer
+from jobs.index.proof import proved
+from jobs.index.protocol import Applied, Fingerprint, IndexWriter
+from jobs.index.rows import SOURCES, Pinned, changed_keys, embedded, index_rows, label_rows
+from jobs.index.schemas import HEAD_COLUMNS, KEY, ROW_HASH
+from jobs.index.state import DAMAGED, State, read_state, write_state
+from jobs.job.report import Counts, Report
+from jobs.lakehouse.contracts import INDEX_STATE
+from jobs.lakehouse.errors import condition, feed_is_unreadable
+from jobs.steps.sync_index.changes import changed, follow
+from udfs.errors import IndexMismatchError, first_line
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from jobs.job.context import JobContext
+
+WAIT_SECONDS = 60.0
+ROWS_PER_TASK = 65_536
+"""Rows that one task of a rebuild writes: one data file."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was done. `reason` says why all was built anew; None where the changes were followed."""
+
+    applied: Applied
+    held: Fingerprint
+    reason: str | None = None
+    proved: bool = False
+
+
+def sync(context: "JobContext", model_key: str, dimension: int, head_key: str | None) -> Report:
+    """Bring the index of a model in step with the tables, as the classifier `head_key` sees them.
+
+    Raises:
+        IndexMismatchError: the index holds something else than the tables say (the next run rebuilds it), or what is
+            at its place belongs to another model.
+        ClaimlensError: another run writes the index.
+    """
+    lakehouse = context.lakehouse
+    pinned = Pinned(lakehouse, context.pin(*SOURCES), model_key, head_key)
+    writer = open_writer(context.settings.index, model_key, dimension)
+    details: dict[str, Any] = {"index": writer.location, "model_key": model_key, "head_key": head_key}
+    ids = {table: lakehouse.table_id(table) for table in pinned.versions}
+    state = read_state(lakehouse, writer.location)
+    if context.dry_run:
+        return _dry_run(context, pinned, state, ids, details)
+    if state is None and embedded(pinned).isEmpty():
+        details["note"] = "there is no vector of this model yet; run claimlens embed"
+        return _report(context, pinned, "nothing_to_do", Counts(), details)
+    outcome = None
+    if state is not None and _in_step(context, pinned, writer, state, ids):
+        outcome = Outcome(Applied(unchanged=state.fingerprint.rows), state.fingerprint)
+        status = "nothing_to_do"
+    else:
+        lakehouse.ensure(INDEX_STATE.name)
+        with writing(lakehouse, writer.location, context.run_id, WAIT_SECONDS) as lease:
+            state = read_state(lakehouse, writer.location)  # whoever had the lease before may have written it
+            outcome = _written(context, pinned, writer, lease, state=state, ids=ids)
+        status = "done"
+    done = outcome.applied
+    written = done.added + done.changed + done.deleted
+    details |= {
+        "mode": "rebuilt" if outcome.reason else "incremental",
+        "reason": outcome.reason,
+        "added": done.added,
+        "changed": done.changed,
+        "deleted": done.deleted,
+        "rows": outcome.held.rows,
+        "checksum": f"{outcome.held.checksum:016x}",
+        "proved": outcome.proved,
+    }
+    counts = Counts(written + done.unchanged, written=written, skipped=done.unchanged)
+    return _report(context, pinned, status, counts, details)
+
+
+def _in_step(context: "JobContext", pinned: Pinned, writer: IndexWriter, state: State, ids: dict[str, str]) -> bool:
+    """Whether nothing has changed on either side; costs the same however large both are."""
+    every = context.settings.index.verify_every
+    return (
+        state.unfinished is None
+        and state.versions == pinned.versions
+        and state.table_ids == ids
+        and state.head_key == pinned.head_key
+        and state.index_version is not None
+        and state.index_version == writer.version()
+        and not (every and state.syncs + 1 >= every)
+    )
+
+
+def _written(
+    context: "JobContext",
+    pinned: Pinned,
+    writer: IndexWriter,
+    lease: Lease,
+    *,
+    state: State | None,
+    ids: dict[str, str],
+) -> Outcome:
+    reason = _reason_to_rebuild(writer, state, ids)
+    begun = State(pinned.model_key, {}, {}, None, Fingerprint(0, 0)) if state is None else state
+    crashed = begun.unfinished is not None
+    _remember(context, writer, dataclasses.replace(begun, unfinished=context.run_id))
+    done, held = Applied(), begun.fingerprint
+    if reason is None and state is not None:
+        # After a crash some of the changes are there already: what the index holds now is where the reckoning begins.
+        held = writer.fingerprint() if crashed else state.fingerprint
+        try:
+            with changed(context, pinned, state.versions) as keys:
+                done = follow(context, pinned, writer, lease, keys=keys, since=state.versions)
+        except Exception as error:
+            if not feed_is_unreadable(error):
+                raise
+            reason = f"the change feed since the last sync cannot be read: {condition(error) or first_line(error)}"
+        else:
+            if state.head_key != pinned.head_key:
+                lease.check()
+                done += writer.relabel(_all_labels(pinned))
+            held = held - done.removed + done.written
+    if reason is not None:
+        lease.check()
+        number = embedded(pinned).count()
+        context.progress.start("index", number)
+        held = writer.replace(index_rows(pinned).repartition(max(1, -(-number // ROWS_PER_TASK)), *KEY))
+        context.progress.finish()
+        done = Applied(added=held.rows, written=held)
+    writer.optimise(context.spark)
+    every = context.settings.index.verify_every
+    syncs = begun.syncs + 1
+    due = reason is not None or crashed or bool(every and syncs >= every)
+    if due:
+        try:
+            held, syncs = proved(pinned, writer), 0
+        except IndexMismatchError:
+            _remember(context, writer, dataclasses.replace(begun, unfinished=DAMAGED))
+            raise
+    lease.check()
+    state = State(
+        pinned.model_key, pinned.versions, ids, pinned.head_key, held, writer.version(), unfinished=None, syncs=syncs
+    )
+    _remember(context, writer, state)
+    return Outcome(done, held, reason, proved=due)
+
+
+def _reason_to_rebuild(writer: IndexWriter, state: State | None, ids: dict[str, str]) -> str | None:
+    """Why the index must be built anew, or None when the change feeds can say what it lacks."""
+    if state is None or not state.versions:
+        return "first sync"
+    recreated = [table for table, held in ids.items() if state.table_ids.get(table, held) != held]
+    if recreated:
+        return f"made anew since the last sync: {', '.join(recreated)}"
+    if state.unfinished == DAMAGED:
+        return "the last sync found that the index does not hold what the tables say"
+    if state.unfinished is not None or state.index_version == writer.version() is not None:
+        return None
+    held = writer.fingerprint()
+    if held != state.fingerprint:
+        return f"the index was changed from outside: it holds {held}, its state says {state.fingerprint}"
+    return None
+
+
+def _remember(context: "JobContext", writer: IndexWriter, state: State) -> None:
+    write_state(context.lakehouse, writer.location, state, context.clock(), context.run_id)
+
+
+def _all_labels(pinned: Pinned) -> "DataFrame":
+    rows = label_rows(pinned).select(*KEY, *HEAD_COLUMNS, ROW_HASH)
+    return rows.join(embedded(pinned).select(*KEY), list(KEY), "left_semi")
+
+
+def _dry_run(
+    context: "JobContext", pinned: Pinned, state: State | None, ids: dict[str, str], details: dict[str, Any]
+) -> Report:
+    """What a sync would look at; counts only, nothing is staged or written."""
+    if state is not None and state.table_ids == ids:
+        mode, waiting = "incremental", changed_keys(pinned, state.versions).count()
+    else:
+        mode, waiting = "rebuilt", embedded(pinned).count()
+    counts = Counts(rows_in=waiting)
+    return _report(context, pinned, "dry_run", counts, {**details, "mode": mode})
+
+
+def _report(context: "JobContext", pinned: Pinned, status: str, counts: Counts, details: dict[str, Any]) -> Report:
+    versions_out = context.lakehouse.versions(INDEX_STATE.name) if status == "done" else {}
+    report = Report(
+        "sync-index", context.run_id, status, counts, versions_in=pinned.versions, versions_out=versions_out
+    )
+    return dataclasses.replace(report, details=details)

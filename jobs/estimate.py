@@ -9,8 +9,9 @@ from jobs.job.durations import Measured, Pace, Portions, plan, recommended
 from jobs.job.pending import pending_entities
 from jobs.job.report import Counts, Report
 from jobs.job.spec import Job
+from jobs.spark.cluster import tasks_at_once
 from jobs.steps.estimate.commit import commit_seconds
-from jobs.steps.estimate.sample import Sample, draw_sample, task_slots
+from jobs.steps.estimate.sample import Sample, draw_sample
 
 
 def run(context: JobContext) -> Report:
@@ -32,7 +33,7 @@ def run(context: JobContext) -> Report:
     if context.dry_run or not sum(rows.values()):
         status = "dry_run" if context.dry_run else "nothing_to_do"
         return Report("estimate", context.run_id, status, counts, versions_in=versions, details=details)
-    slots = task_slots(context)
+    slots = tasks_at_once(context.spark)
     samples = {
         pending.entity: draw_sample(context, pending, model.reference, slots) for pending in entities if pending.rows
     }

@@ -12,7 +12,8 @@ class Status(StrEnum):
 
 class ErrorCode(StrEnum):
     """Why a row failed: the code, what it means, and what to do about it. Tables carry a CHECK constraint with exactly
-    these values. A row that failed stays as it is until its file has other bytes, or until somebody deletes it."""
+    these values. A row that failed stays as it is until its file has other bytes, or until somebody deletes it,
+    unless the code is `retryable`."""
 
     meaning: str
     remedy: str
@@ -64,7 +65,7 @@ class ErrorCode(StrEnum):
     UNREADABLE = (
         "unreadable",
         "The file was listed, but its bytes could not be read.",
-        "See that it is there and that the job may read it; delete its rows in photos and photo_files, and ingest.",
+        "See that it is there and that the job may read it, and ingest: it is tried again each time.",
     )
     OUT_OF_MEMORY = (
         "out_of_memory",
@@ -76,6 +77,11 @@ class ErrorCode(StrEnum):
         "The model raised an error, or gave a vector that is not finite, for this input alone.",
         "Look at the photo; if it is sound, report it with the model's name.",
     )
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same input may succeed the next time: what failed lies outside of it."""
+        return self is ErrorCode.UNREADABLE
 
 
 STATUSES = tuple(str(value) for value in Status)

@@ -78,8 +78,14 @@ class IngestSettings(Section):
     glob: str = Field("*", description="Names of the files that are photos, for example *.jpg")
     recursive: bool = Field(True, description="Look into subdirectories too")
     auto_loader: bool = Field(False, description="Discover files by Databricks Auto Loader")
-    wave_photos: int = Field(2000, ge=1, description="Files that are read, cleaned and committed together")
-    partitions: int = Field(4, ge=1, description="Tasks that read and clean a wave")
+    wave_photos: int | None = Field(
+        None,
+        ge=1,
+        description="Files that are read, cleaned and committed together; null: 2,000, more on more than 8 cores",
+    )
+    partitions: int | None = Field(
+        None, ge=1, description="Tasks that read and clean a wave; null: as many as the cluster runs at once"
+    )
     longest_side: int = Field(1024, ge=32, description="Longest side of a sanitised photo in pixels")
     jpeg_quality: int = Field(88, ge=1, le=100, description="Quality of the sanitised JPEG")
     maximum_bytes: int = Field(64 * 1024 * 1024, ge=1, description="Larger files fail with too_many_bytes")

@@ -12,6 +12,11 @@ from PIL import Image
 
 from jobs.ingest import run
 from jobs.job.context import JobContext
+from jobs.job.execution import JobFailedError, cause_of, execute
+from jobs.job.report import Counts
+from jobs.steps.ingest.links import link_photos
+from jobs.steps.ingest.photos import ingest_photos
+from jobs.steps.ingest.plan import stage_plan
 from tests.conftest import settings_in
 from udfs.errors import FailureRateError, InputError
 
@@ -50,7 +55,10 @@ class Place:
     def ingest(self, *overrides, dry_run=False):
         settings = settings_in(self.folder, f"ingest.photos={self.photos}", *overrides)
         self.context = JobContext.create(settings, dry_run=dry_run)
-        return run(self.context).as_dict()
+        try:
+            return execute("ingest", run, self.context).as_dict()
+        except JobFailedError as error:
+            raise cause_of(error) from None
 
     def claims(self, records):
         path = self.folder / "claims.json"
@@ -87,6 +95,7 @@ def test_files_become_photos_once_and_links_follow_the_path(place):
     assert (first["status"], first["files_discovered"], first["changed_files"]) == ("done", 6, 0)
     assert first["links"] == {
         "written": 6,
+        "removed": 0,
         "photos_without_claim": 0,
         "claims_without_photo": 0,
         "links_to_unknown_claims": 5,
@@ -102,10 +111,6 @@ def test_files_become_photos_once_and_links_follow_the_path(place):
     assert second["status"] == "nothing_to_do"
     assert second["versions_out"] == first["versions_out"]
     assert second["counts"] == {"in": 6, "written": 0, "skipped": 6, "failed": 0, "by_code": {}}
-    # A lost checkpoint discovers again, and changes nothing.
-    shutil.rmtree(place.context.lakehouse.checkpoints)
-    third = place.ingest("ingest.maximum_bytes=9000", place.claims([CLAIM]))
-    assert third["counts"]["skipped"] == 6
     assert (len(place.rows("photos")), len(place.rows("photo_files")), len(place.rows("claim_photos"))) == (5, 6, 6)
 
 
@@ -122,19 +127,63 @@ def test_only_new_and_changed_files_are_read_and_copies_are_not_decoded_again(pl
     assert sorted(runs.count(run_id) for run_id in set(runs)) == [1, 1]
 
 
-def test_a_file_that_is_gone_before_it_is_read_keeps_a_row(place):
+def test_a_file_that_is_gone_before_it_is_read_keeps_a_row_and_is_read_when_it_is_back(place):
     put(place.photos / "C-1" / "a.jpg", photo_bytes(1))
     put(place.photos / "C-1" / "b.jpg", photo_bytes(2))
-    from jobs.job.report import Counts
-    from jobs.steps.ingest.discovery import discover
-    from jobs.steps.ingest.photos import ingest_photos
+    away = place.photos / "C-1" / "b.jpg"
+    moved = away.rename(place.folder / "b.jpg")
+    away.symlink_to(moved)
+    moved.rename(place.folder / "moved.jpg")  # listed, and not to be opened
+    first = place.ingest("ingest.links.kind=path_pattern")
+    assert (first["counts"]["in"], first["counts"]["by_code"]) == (2, {"unreadable": 1})
+    again = place.ingest()
+    assert (again["counts"]["skipped"], again["counts"]["by_code"]) == (1, {"unreadable": 1})
+    away.unlink()
+    status = away.parent.stat()
+    shutil.copy2(place.folder / "moved.jpg", away)
+    os.utime(place.photos / "C-1", (status.st_atime, status.st_mtime))
+    third = place.ingest()
+    assert third["counts"]["by_code"] == {}
 
+
+def test_an_outage_fails_the_job_and_the_next_run_reads_every_file(place):
+    for number in range(100):
+        put(place.photos / f"C-{number % 7}" / f"{number}.jpg", photo_bytes(number))
     context = JobContext.create(settings_in(place.folder, f"ingest.photos={place.photos}"))
-    discover(context)
-    (place.photos / "C-1" / "b.jpg").unlink()
-    counts = ingest_photos(context, None, Counts())
-    assert (counts.rows_in, counts.written, dict(counts.by_code)) == (2, 1, {"unreadable": 1})
-    assert context.lakehouse.read("photo_files").count() == 2
+    context.lakehouse.ensure("photos", "photo_files", "claim_photos")
+    plan, staged = stage_plan(context, context.pin("photos", "photo_files"), 2)
+    place.photos.rename(place.folder / "away")
+    with pytest.raises(FailureRateError, match="unreadable 100"):
+        ingest_photos(context, plan, Counts())
+    assert context.lakehouse.read("photos").count() == 0
+    for wave in staged:
+        wave.discard()
+    (place.folder / "away").rename(place.photos)
+    back = place.ingest()
+    assert (back["counts"]["in"], back["counts"]["written"], back["counts"]["failed"]) == (100, 100, 0)
+
+
+def test_files_that_an_outage_made_fail_are_tried_again(place):
+    for number in range(100):
+        put(place.photos / f"C-{number % 7}" / f"{number}.jpg", photo_bytes(number))
+    context = JobContext.create(settings_in(place.folder, f"ingest.photos={place.photos}", "limits.failure_rate=1"))
+    context.lakehouse.ensure("photos", "photo_files", "claim_photos")
+    plan, staged = stage_plan(context, context.pin("photos", "photo_files"), 2)
+    place.photos.rename(place.folder / "away")
+    counts = ingest_photos(context, plan, Counts())
+    assert (counts.rows_in, counts.failed) == (100, 100)
+    link_photos(context)
+    assert context.lakehouse.read("claim_photos").count() == 100
+    for wave in staged:
+        wave.discard()
+    (place.folder / "away").rename(place.photos)
+    back = place.ingest()
+    assert back["counts"] == {"in": 100, "written": 100, "skipped": 0, "failed": 0, "by_code": {}}
+    assert {row.status for row in place.rows("photos")} == {"ok"}
+    photos = {row.photo_id for row in place.rows("photos")}
+    assert len(place.rows("photo_files")) == 100
+    assert {row.photo_id for row in place.rows("claim_photos")} == photos
+    assert place.ingest()["status"] == "nothing_to_do"
 
 
 def test_places_without_photos_have_clear_outcomes(place, tmp_path):
@@ -226,6 +275,7 @@ def test_links_by_a_metadata_file(place):
     )
     assert report["links"] == {
         "written": 4,
+        "removed": 0,
         "names_without_file": 1,
         "ambiguous_names": 1,
         "rows_without_key": 1,
@@ -238,3 +288,79 @@ def test_links_by_a_metadata_file(place):
 def test_a_missing_claim_column_is_named_with_its_neighbours(place):
     with pytest.raises(InputError, match=r"no column claim_no; nearest are claim_number"):
         place.ingest(place.claims([{"claim_number": "C-1"}]))
+
+
+def links_of(place):
+    return {(row.claim_id, row.source_path.rpartition("/")[2]) for row in place.rows("claim_photos")}
+
+
+def metadata(place, name, *pairs):
+    with (place.folder / name).open("w", newline="") as stream:
+        csv.writer(stream).writerows([("image_name", "claim_no"), *pairs])
+    return "ingest.links.kind=metadata", f"ingest.links.path={place.folder}/{name}"
+
+
+def test_a_corrected_link_and_a_replaced_photo_leave_nothing_behind(place):
+    put(place.photos / "a.jpg", photo_bytes(1))
+    put(place.photos / "b.jpg", photo_bytes(2))
+    place.ingest(*metadata(place, "links.csv", ("a.jpg", "C-1"), ("b.jpg", "C-2")))
+    corrected = metadata(place, "corrected.csv", ("a.jpg", "C-2"), ("b.jpg", "C-1"))
+    report = place.ingest(*corrected)["links"]
+    assert (report["written"], report["removed"]) == (2, 2)
+    assert links_of(place) == {("C-2", "a.jpg"), ("C-1", "b.jpg")}
+    put(place.photos / "a.jpg", photo_bytes(3, "PNG"))
+    assert place.ingest(*corrected)["links"]["removed"] == 1
+    assert links_of(place) == {("C-2", "a.jpg"), ("C-1", "b.jpg")}
+    assert len(place.rows("claim_photos")) == 2
+    assert place.ingest(*corrected)["status"] == "nothing_to_do"
+
+
+def test_a_delivery_links_its_own_photos_and_leaves_those_of_an_earlier_one(place):
+    first, second = place.photos / "b1", place.photos / "b2"
+    put(first / "1.jpg", photo_bytes(1))
+    put(first / "2.jpg", photo_bytes(2))
+    put(second / "2.jpg", photo_bytes(3))
+    put(second / "3.jpg", photo_bytes(4))
+    place.ingest(f"ingest.photos={first}", *metadata(place, "links1.csv", ("1.jpg", "C-1"), ("2.jpg", "C-2")))
+    links = metadata(place, "links2.csv", ("1.jpg", "C-8"), ("2.jpg", "C-9"), ("3.jpg", "C-10"))
+    report = place.ingest(f"ingest.photos={second}", *links)["links"]
+    assert (report["names_without_file"], report["ambiguous_names"], report["removed"]) == (1, 0, 0)
+    found = {(row.claim_id, row.source_path.split("photos/")[1]) for row in place.rows("claim_photos")}
+    assert found == {("C-1", "b1/1.jpg"), ("C-2", "b1/2.jpg"), ("C-9", "b2/2.jpg"), ("C-10", "b2/3.jpg")}
+
+
+def test_what_is_unchanged_is_not_read_again_and_what_changed_is(place):
+    put(place.photos / "C-1" / "a.jpg", photo_bytes(1))
+    first = place.ingest(place.claims([CLAIM]))
+    again = place.ingest(place.claims([CLAIM]))
+    assert (again["status"], again["claims"]["unchanged"]) == ("nothing_to_do", 1)  # written anew, as it was
+    same = place.ingest(f"ingest.claims.path={place.folder}/claims.json")
+    assert (same["status"], same["claims"]["in"], same["claims"]["unchanged"]) == ("nothing_to_do", 1, 1)
+    assert same["links"] == first["links"] | {"written": 0}
+    place.context.lakehouse.spark.sql(f"DELETE FROM {place.context.lakehouse.name('claim_photos')}").collect()
+    place.context.lakehouse.spark.sql(f"DELETE FROM {place.context.lakehouse.name('claims')}").collect()
+    lost = place.ingest(f"ingest.claims.path={place.folder}/claims.json")
+    assert (lost["claims"]["new"], lost["links"]["written"]) == (1, 1)
+
+
+def test_a_folder_that_cannot_be_listed_is_counted_and_the_rest_ingested(place):
+    put(place.photos / "C-2" / "b.jpg", photo_bytes(1))
+    (place.photos / "C-1").symlink_to("C-1")  # a circle: the system refuses to look at it, even for root
+    report = place.ingest()
+    assert report["counts"]["by_code"] == {"unreadable": 1}
+    assert report["counts"]["written"] == 1
+
+
+def test_csv_files_of_one_directory_keep_each_its_own_header(place):
+    folder = place.folder / "deliveries"
+    put(folder / "1.csv", b"number,policy,story\nC-1,P-1,first\n")
+    put(folder / "2 [b].csv", b"policy,number\nP-2,C-2\n")
+    report = place.ingest(
+        "ingest.links.kind=none",
+        f"ingest.claims.path={folder}",
+        "ingest.claims.format=csv",
+        "ingest.claims.columns={claim_id: number, policy_id: policy, narrative: story}",
+    )
+    assert report["claims"]["written"] == 2
+    found = {(row.claim_id, row.policy_id, row.narrative) for row in place.rows("claims")}
+    assert found == {("C-1", "P-1", "first"), ("C-2", "P-2", None)}

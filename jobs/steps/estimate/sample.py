@@ -117,13 +117,6 @@ def spread_waves(arrivals: Sequence[tuple[int, int]], rows: int, number: int) ->
     return [waves[len(waves) * index // chosen] for index in range(chosen)]
 
 
-def task_slots(context: JobContext) -> int:
-    """Tasks that Spark runs at once, on all machines together. Works on Spark Connect too, which has no context."""
-    from pyspark.sql import functions as F
-
-    return int(context.spark.range(1_000_000).select(F.spark_partition_id()).distinct().count())
-
-
 def _pass(context: JobContext, pending: Pending, wave: Wave, reference: "ModelReference", tasks: int) -> Round:
     from pyspark.sql import functions as F
 

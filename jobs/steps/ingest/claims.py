@@ -6,7 +6,7 @@ from jobs.job.context import JobContext
 from jobs.lakehouse.contracts import CLAIMS
 from jobs.lakehouse.writes import stage, upsert
 from jobs.steps.ingest.paths import nearest
-from jobs.steps.ingest.records import CORRUPT, column_names, find_column, read_records
+from jobs.steps.ingest.records import CORRUPT, METADATA, column_names, find_column, read_records
 from udfs.errors import InputError, SettingsError
 
 if TYPE_CHECKING:
@@ -104,7 +104,8 @@ def typed_claims(context: JobContext, settings: "ClaimSettings") -> "tuple[DataF
         flags.extend(_doubts(column.name, column.type, value, settings))
     identifier = F.trim(values["claim_id"])
     values["claim_id"] = F.when(F.length(identifier) > 0, identifier)
-    raw = F.to_json(F.struct(*(F.col(f"`{name}`") for name in sorted(records.columns))))
+    given = sorted(name for name in records.columns if name != METADATA)
+    raw = F.to_json(F.struct(*(F.col(f"`{name}`") for name in given)))
     values |= {
         "flags": F.array_compact(F.array(*flags)) if flags else F.array().cast("array<string>"),
         "raw": raw,
@@ -177,7 +178,7 @@ def _no_claim_id(records: "DataFrame", settings: "ClaimSettings") -> str:
     name = settings.columns.get("claim_id")
     if name is None:
         return "ingest.claims.columns.claim_id is not set; name the source's column that holds the claim's number."
-    names = [other for other in column_names(records) if other != CORRUPT]
+    names = [other for other in column_names(records) if other not in {CORRUPT, METADATA}]
     if not names:
         return f"{SETTING} = {settings.path}: no record in it could be read as {settings.format}; correct the file."
     return (

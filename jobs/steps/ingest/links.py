@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 from jobs.job.context import JobContext
 from jobs.lakehouse.contracts import CLAIM_PHOTOS
-from jobs.lakehouse.writes import append_once, stage
-from jobs.steps.ingest.paths import java_pattern, nearest, plain_name
+from jobs.lakehouse.places import located
+from jobs.lakehouse.writes import append_once, delete_keys, stage
+from jobs.steps.ingest.paths import SCHEME, folder_of, java_pattern, nearest, plain_name, without_scheme
 from jobs.steps.ingest.records import column_names, find_column, read_records
 from udfs.errors import InputError
 
@@ -14,31 +15,51 @@ if TYPE_CHECKING:
 
 
 def link_photos(context: JobContext) -> dict[str, Any]:
-    """Append the links that are not there yet; says how many, and what has no partner."""
-    from pyspark.sql import functions as F
+    """Bring claim_photos in step with what the source says now; says how many links, and what has no partner.
 
+    A file's links are those that its source names now: a link that was corrected there, or that came from what the
+    file held before, is removed. Files that the source no longer names, or that lie elsewhere, keep theirs.
+    """
     lakehouse, kind = context.lakehouse, context.settings.ingest.links.kind
     lakehouse.ensure(CLAIM_PHOTOS.name)
-    details: dict[str, Any] = {"written": 0}
+    details: dict[str, Any] = {"written": 0, "removed": 0}
     if kind != "none":
         found, notes = _by_metadata(context) if kind == "metadata" else (_by_pattern(context), {})
-        details |= notes
-        key = list(CLAIM_PHOTOS.key)
-        new = found.groupBy(*key).agg(F.min("path").alias("source_path"))
-        new = new.join(lakehouse.read(CLAIM_PHOTOS.name), key, "left_anti")
-        new = new.withColumns({"first_seen": F.lit(context.clock()), "run_id": F.lit(context.run_id)})
-        with stage(lakehouse, new, context.run_id) as wave:
-            if wave.rows:
-                details["written"] = append_once(lakehouse, wave.frame, CLAIM_PHOTOS.name)
+        details |= notes | _replace(context, found)
     return details | _partners(context)
 
 
-def _newest_files(context: JobContext) -> "DataFrame":
-    """Each path with the photo that it held last."""
+def _replace(context: JobContext, found: "DataFrame") -> dict[str, int]:
     from pyspark.sql import functions as F
 
+    lakehouse, key = context.lakehouse, list(CLAIM_PHOTOS.key)
+    with stage(lakehouse, found, context.run_id) as wave:
+        named = wave.frame
+        stored = lakehouse.read(CLAIM_PHOTOS.name)
+        new = named.groupBy(*key).agg(F.min("path").alias("source_path")).join(stored, key, "left_anti")
+        new = new.withColumns({"first_seen": F.lit(context.clock()), "run_id": F.lit(context.run_id)})
+        paths = named.select(F.col("path").alias("source_path"))
+        stale = stored.join(paths, "source_path", "left_semi").join(named, key, "left_anti").select(*key)
+        written = removed = 0
+        with stage(lakehouse, new, context.run_id) as added, stage(lakehouse, stale, context.run_id) as gone:
+            if added.rows:
+                written = append_once(lakehouse, added.frame, CLAIM_PHOTOS.name)
+            if gone.rows and context.settings.ingest.photos:
+                removed = delete_keys(lakehouse, gone.frame, CLAIM_PHOTOS.name)
+    return {"written": written, "removed": removed}
+
+
+def _newest_files(context: JobContext) -> "DataFrame":
+    """Each path at ingest.photos with the photo that it held last; of all places where ingest.photos is not set."""
+    from pyspark.sql import functions as F
+
+    files = context.lakehouse.read("photo_files")
+    if context.settings.ingest.photos:
+        place = without_scheme(located(context.settings.ingest.photos))
+        inner = F.regexp_replace("path", SCHEME, "")
+        files = files.where((inner == place) | inner.startswith(f"{folder_of(place)}/"))
     newest = F.max_by("photo_id", F.struct("modification_time", "first_seen", "length"))
-    return context.lakehouse.read("photo_files").groupBy("path").agg(newest.alias("photo_id"))
+    return files.groupBy("path").agg(newest.alias("photo_id"))
 
 
 def _by_pattern(context: JobContext) -> "DataFrame":

@@ -10,6 +10,8 @@ from udfs.errors import SettingsError
 if TYPE_CHECKING:
     from pyspark.sql import Column
 
+SCHEME = r"^[A-Za-z][\w+.-]*:(//)?"
+"""What stands before a path: one place has several (file: and nothing, s3: and s3a:, dbfs: and /Volumes)."""
 _GLOB = re.compile(r"([\\{}\[\]*?])")
 _NAMED_GROUP = re.compile(r"\(\?P<\w+>")
 _NAMED_REFERENCE = re.compile(r"\(\?P=(\w+)\)")
@@ -18,6 +20,17 @@ _NAMED_REFERENCE = re.compile(r"\(\?P=(\w+)\)")
 def literal_path(path: str) -> str:
     """The path with Hadoop's glob characters escaped, so that it names exactly one file."""
     return _GLOB.sub(r"\\\1", path)
+
+
+def without_scheme(path: str) -> str:
+    """The path alone, for comparing places."""
+    return re.sub(SCHEME, "", path)
+
+
+def folder_of(place: str) -> str:
+    """The folder in which everything at a place lies: the place itself, or what stands before its first glob sign."""
+    sign = re.search(r"[{\[*?]", place)
+    return place[: sign.start()].rpartition("/")[0] if sign else place.rstrip("/")
 
 
 def plain_name(path: "Column") -> "Column":

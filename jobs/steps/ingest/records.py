@@ -1,16 +1,20 @@
 """Records of any supported format as a DataFrame, and their columns by dotted name."""
 
 from collections.abc import Mapping
+from functools import reduce
 from typing import TYPE_CHECKING
 
 from jobs.lakehouse.places import located
+from jobs.steps.ingest.paths import literal_path
 from udfs.errors import InputError, first_line
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame, SparkSession
+    from pyspark.sql import Column, DataFrame, DataFrameReader, SparkSession
     from pyspark.sql.types import DataType
 
 CORRUPT = "_corrupt_record"
+METADATA = "_metadata"
+"""Spark's hidden column about a record's file."""
 
 
 def read_records(
@@ -31,7 +35,7 @@ def read_records(
     for key, value in options.items():
         reader = reader.option(key, value)
     try:
-        return reader.load(located(path))
+        return _by_header(reader, spark, located(path)) if kind == "csv" else reader.load(located(path))
     except PySparkException as error:
         text = str(error)
         if "PATH_NOT_FOUND" in text or "DELTA_MISSING" in text or "DELTA_TABLE_NOT_FOUND" in text:
@@ -39,6 +43,22 @@ def read_records(
                 f"{setting} = {path}: there is no such {kind} file or table; correct the setting."
             ) from None
         raise InputError(f"{setting} = {path}: cannot be read as {kind} ({first_line(error)[:200]}).") from None
+
+
+def _by_header(reader: "DataFrameReader", spark: "SparkSession", path: str) -> "DataFrame":
+    """CSV files of one directory, each under its own header: Spark reads all of them under the first one's."""
+    from pyspark.sql import functions as F
+
+    files = [row["path"] for row in spark.read.format("binaryFile").load(path).select("path").sort("path").collect()]
+    if len(files) < 2:
+        return reader.load(path)
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for file in map(literal_path, files):
+        alike.setdefault(tuple(reader.load(file).columns), []).append(file)
+    if len(alike) == 1:
+        return reader.load(path)
+    parts = [reader.load(group).select("*", F.col(METADATA).alias(METADATA)) for group in alike.values()]
+    return reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), parts)
 
 
 def find_column(frame: "DataFrame", name: str) -> "tuple[Column, DataType] | None":

@@ -1,0 +1,68 @@
+"""What a run need not do again: its sources and tables are as the last complete run left them."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jobs.job.context import JobContext
+from jobs.lakehouse.contracts import JOB_RUNS
+from jobs.lakehouse.places import located
+
+if TYPE_CHECKING:
+    from jobs.settings.sections import Section
+
+
+@dataclass(frozen=True)
+class LastRun:
+    """The report of the last ingest that came to its end. A lost one costs work, and no row."""
+
+    report: Mapping[str, Any]
+
+    def left(self, part: str, state: str | None, versions: Mapping[str, int]) -> dict[str, Any] | None:
+        """What the report says of `part` (claims, links), if its source was in this state, and the tables in these
+        versions when that run had ended; else None."""
+        if state is None or self.report.get("sources", {}).get(part) != state:
+            return None
+        left = self.report.get("versions_out", {})
+        same = all(left.get(table) == version for table, version in versions.items())
+        return dict(self.report[part]) if same else None
+
+
+def last_run(context: JobContext) -> LastRun:
+    """The newest report of ingest in job_runs, or an empty one."""
+    from pyspark.sql import functions as F
+
+    lakehouse = context.lakehouse
+    if not lakehouse.exists(JOB_RUNS.name):
+        return LastRun({})
+    ended = lakehouse.read(JOB_RUNS.name).where("job = 'ingest' AND status IN ('done', 'nothing_to_do')")
+    newest = ended.orderBy(F.col("finished_at").desc()).select("report").limit(1).collect()
+    return LastRun(json.loads(newest[0]["report"]) if newest else {})
+
+
+def source_state(
+    context: JobContext, settings: "Section", path: str | None, kind: str | None, *others: str
+) -> str | None:
+    """A hash of settings and of the names, times and lengths of the files at `path`; None when these do not tell."""
+    files: tuple[Any, ...] = ()
+    if path is not None:
+        found = _files(context, path) if kind != "delta" else None
+        if found is None:
+            return None
+        files = found
+    return hashlib.sha256(repr((settings, files, others)).encode()).hexdigest()[:16]
+
+
+def _files(context: JobContext, path: str) -> tuple[Any, ...] | None:
+    from pyspark.errors import PySparkException
+    from pyspark.sql import functions as F
+
+    try:
+        files = context.spark.read.format("binaryFile").load(located(path))
+        told = files.select(F.xxhash64("path", "modificationTime", "length").alias("file"))
+        counted = told.agg(F.count(F.lit(1)), F.bit_xor("file")).collect()[0]
+    except PySparkException:
+        return None  # whoever reads the source says what is wrong with it
+    return tuple(counted) if counted[0] else None

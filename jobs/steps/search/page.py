@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jobs.job.printable import printable
 from jobs.retrieval.hits import SearchResult
-from jobs.steps.search.wording import footing, in_words
+from jobs.steps.search.wording import footing, in_words, nothing_found
 from udfs.errors import InputError
 
 
@@ -35,6 +35,7 @@ def render_page(result: SearchResult, pictures: Mapping[str, bytes], remark: str
         query=result.query,
         title=in_words(result),
         footing=footing(result),
+        nothing_found=nothing_found(result),
         pictures=pictures,
         asked_with=_asked_with(result, pictures),
         remark=remark,

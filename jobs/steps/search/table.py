@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from jobs.job.printable import one_line
 from jobs.retrieval.hits import Hit, SearchResult
-from jobs.steps.search.wording import footing, in_words
+from jobs.steps.search.wording import footing, in_words, nothing_found
 from udfs.heads.severity import SEVERITIES
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def render_table(result: SearchResult, console: "Console") -> None:
 
     console.print(f"[bold]{escape(in_words(result))}[/]", highlight=False)
     if not result.hits:
-        console.print(f"  nothing found: no {result.query.entity} passes these filters")
+        console.print(f"  nothing found: {nothing_found(result)}")
         return
     rows = [_photo_cells(hit) if hit.entity == "photo" else _text_cells(hit) for hit in result.hits]
     headings = _headings(rows, console.width)

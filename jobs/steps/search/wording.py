@@ -19,6 +19,14 @@ def in_words(result: SearchResult) -> str:
     return one_line(f"{text}, where {' and '.join(query.where)}" if query.where else text)
 
 
+def nothing_found(result: SearchResult) -> str:
+    """Why there are no hits."""
+    kind = result.query.entity
+    return (
+        f"no {kind} in the index passes these filters" if result.query.where else f"the index has no {kind}s to compare"
+    )
+
+
 def footing(result: SearchResult) -> str:
     """Where the hits come from."""
     among = "" if result.candidates is None else f", {result.candidates:,} of them on claims that pass the filters"

@@ -98,7 +98,9 @@ def test_a_photo_that_was_asked_with_stands_at_the_top_of_the_page():
     page = render_page(found, {})
     assert page.count("data:image/jpeg;base64,") == 1
     assert "Photos like door.jpg" in page
-    assert "Nothing found" in page
+    assert "Nothing found: the index has no photos to compare" in page
+    filtered = result(query=Query(sentence="dent", where=("severity = minor",)))
+    assert "no photo in the index passes these filters" in printed(filtered, 80)
 
 
 def test_the_report_carries_the_hits_as_json():

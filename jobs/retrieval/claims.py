@@ -3,7 +3,6 @@
 import difflib
 from typing import TYPE_CHECKING
 
-from jobs.retrieval.retrieve import claims_beginning_with
 from udfs.errors import InputError
 
 if TYPE_CHECKING:
@@ -11,7 +10,7 @@ if TYPE_CHECKING:
 
 NAMED = 10
 COMPARED = 2000
-"""At most so many numbers are compared with one that is not there, to name the nearest."""
+"""At most so many numbers are looked at, to count those that begin alike or to name the nearest."""
 
 
 def claim_meant(index: "IndexReader", asked: str) -> str:
@@ -21,7 +20,7 @@ def claim_meant(index: "IndexReader", asked: str) -> str:
         InputError: several claims begin so (names up to ten of them), or none does (names the nearest).
     """
     wanted = asked.strip()
-    found = claims_beginning_with(index, wanted)
+    found = index.claims_like(wanted, COMPARED)
     if wanted in found:
         return wanted
     same = [claim for claim in found if claim.lower() == wanted.lower()]
@@ -30,10 +29,10 @@ def claim_meant(index: "IndexReader", asked: str) -> str:
     if len(found) == 1:
         return found[0]
     if found:
+        many = f"{len(found):,}{' or more' if len(found) >= COMPARED else ''}"
         more = f" and {len(found) - NAMED:,} more" if len(found) > NAMED else ""
         raise InputError(
-            f"--claim {wanted}: {len(found):,} claims begin so: {', '.join(found[:NAMED])}{more}. "
-            "Give more of the number."
+            f"--claim {wanted}: {many} claims begin so: {', '.join(found[:NAMED])}{more}. Give more of the number."
         )
     nearest = _nearest(index, wanted)
     hint = f"the nearest is {nearest}" if nearest else "check the number, or run claimlens sync-index"
@@ -43,7 +42,7 @@ def claim_meant(index: "IndexReader", asked: str) -> str:
 def _nearest(index: "IndexReader", wanted: str) -> str | None:
     """The number most like it among those that share the longest beginning with it."""
     for length in range(len(wanted) - 1, -1, -1):
-        alike = claims_beginning_with(index, wanted[:length], COMPARED)
+        alike = index.claims_like(wanted[:length], COMPARED)
         if alike:
             by_lower = {claim.lower(): claim for claim in alike}
             near = difflib.get_close_matches(wanted.lower(), list(by_lower), n=1, cutoff=0.6)

@@ -1,10 +1,14 @@
 """What the index answers: plain data, for a table, a page, JSON, or whoever asks next."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobs.retrieval.question import Query
+
+if TYPE_CHECKING:
+    from jobs.index.filters import Filter
+    from jobs.index.protocol import Found
 
 CLAIMS_SHOWN = 5
 
@@ -58,3 +62,32 @@ class SearchResult:
     claim_id: str | None = None
     asked_photo: bytes | None = field(default=None, repr=False)
     asked_ids: tuple[str, ...] = field(default=(), repr=False)
+
+
+def hits_of(found: "Iterable[Found]", filters: "Sequence[Filter]" = ()) -> tuple[Hit, ...]:
+    """What was found, ranked as it comes; of each entity the claims that pass the filters stand first."""
+    on_claims = [entry for entry in filters if entry.on_claims]
+    return tuple(_hit(rank, entity, on_claims) for rank, entity in enumerate(found, start=1))
+
+
+def _hit(rank: int, found: "Found", on_claims: "Sequence[Filter]") -> Hit:
+    columns, claims = found.columns, found.claims
+    passing = {claim["claim_id"] for claim in claims if all(entry.passes(claim[entry.column]) for entry in on_claims)}
+    ids = sorted((claim["claim_id"] for claim in claims), key=lambda claim_id: (claim_id not in passing, claim_id))
+    confidence, captured_at = columns.get("confidence"), columns.get("captured_at")
+    return Hit(
+        rank=rank,
+        score=found.score,
+        entity=found.entity,
+        entity_id=found.entity_id,
+        claim_ids=tuple(ids[:CLAIMS_SHOWN]),
+        claims=len(ids),
+        labels=tuple(columns.get("labels") or ()),
+        severity=columns.get("severity"),
+        part=columns.get("part"),
+        confidence=None if confidence is None else round(float(confidence), 4),
+        decision=columns.get("decision"),
+        reported_severities=tuple(sorted({claim["reported_severity"] for claim in claims} - {None})),
+        captured_at=captured_at.isoformat(sep=" ") if captured_at else None,
+        text=columns.get("text"),
+    )

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jobs.retrieval.claims import claim_meant
-from jobs.retrieval.fuse import Candidate, fused
-from jobs.retrieval.hits import SearchResult
+from jobs.retrieval.fuse import fused
+from jobs.retrieval.hits import SearchResult, hits_of
 from jobs.retrieval.question import Query, checked
-from jobs.retrieval.retrieve import hits, nearest, of_claim
 from udfs.errors import InputError, ModelError
 from udfs.inference.tasks import EMBED_PHOTOS, EMBED_TEXTS
 
@@ -17,12 +16,13 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from jobs.index.protocol import Found
     from jobs.job.model import CurrentModel
     from jobs.retrieval.encoding import Encode
     from jobs.settings.sections import Settings
 
-Rerank = Callable[[Query, Sequence[Candidate]], Sequence[Candidate]]
-"""Puts the candidates of a question in a better order, and may leave some out."""
+Rerank = Callable[[Query, "Sequence[Found]"], "Sequence[Found]"]
+"""Puts what was found for a question in a better order, and may leave some out."""
 QUERY_PHOTOS = 32
 """At most so many photos of a claim are asked with: those whose ids come first."""
 
@@ -92,26 +92,23 @@ class Searcher:
             ModelError: a sentence was asked of a model without a text tower, or the model cannot be loaded.
         """
         filters = checked(query)
+        on_claims = [entry for entry in filters if entry.on_claims]
         limit = query.limit or self._settings.search.limit
         started = time.monotonic()
         question = self._question(query)
         encoded = time.monotonic()
-        found, chosen = nearest(
-            self._index, question.vectors, query.entity, filters=filters, excluded=question.excluded, limit=limit
-        )
-        ranked: Sequence[Candidate] = fused([found], limit)
+        found = self._index.nearest(question.vectors, limit, filters, entity=query.entity, exclude=question.excluded)
+        ranked: Sequence[Found] = fused([found], limit)
         if self._rerank is not None:
             ranked = self._rerank(query, ranked)
-        answer = hits(ranked, query.entity, filters)
-        seconds = {"question": round(encoded - started, 3), "search": round(time.monotonic() - encoded, 3)}
         return SearchResult(
             query,
-            answer,
+            hits_of(ranked, filters),
             self._model.model_key,
             self._index.location,
             self._index.count(),
-            chosen,
-            seconds,
+            self._index.count(on_claims, entity=query.entity) if on_claims else None,
+            {"question": round(encoded - started, 3), "search": round(time.monotonic() - encoded, 3)},
             question.claim_id,
             question.photo,
             question.photo_ids,
@@ -147,11 +144,18 @@ class Searcher:
         return _Question(self._encode(EMBED_PHOTOS, [photo]), photo=photo)
 
     def _of_claim(self, query: Query) -> _Question:
+        import numpy as np
+
         claim_id = claim_meant(self._index, query.claim_id or "")
-        own, vectors = of_claim(self._index, claim_id, query.entity)
-        if not len(vectors):
+        own = [row for row in self._index.of_claim(claim_id, query.entity, with_vectors=True) if row.vector is not None]
+        if not own:
             raise InputError(
                 f"Claim {claim_id} has no {query.entity} with a vector in the index; ask with a sentence instead."
             )
-        shown = own if query.entity == "photo" else ()
-        return _Question(vectors[:QUERY_PHOTOS], claim_id, None, shown, () if query.include_self else own)
+        ids = tuple(row.entity_id for row in own)
+        return _Question(
+            np.asarray([row.vector for row in own[:QUERY_PHOTOS]], dtype=np.float32),
+            claim_id,
+            photo_ids=ids if query.entity == "photo" else (),
+            excluded=() if query.include_self else ids,
+        )

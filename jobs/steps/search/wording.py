@@ -7,10 +7,9 @@ from jobs.retrieval.hits import SearchResult
 def in_words(result: SearchResult) -> str:
     """The question as a person would put it."""
     query = result.query
-    photos = query.entity == "photo"
     parts = []
     if query.claim_id is not None:
-        parts.append(f"like {'those' if photos else 'that'} of claim {result.claim_id or query.claim_id}")
+        parts.append(f"like those of claim {result.claim_id or query.claim_id}")
     if query.photo is not None:
         parts.append(f"like {query.photo_title}")
     if query.words:

@@ -8,7 +8,7 @@ from PIL import Image
 
 from jobs.retrieval.question import Query
 from jobs.retrieval.searcher import Searcher
-from tests.unit.index.index_rows import DIMENSION, unit_vectors
+from tests.unit.index.index_rows import DIMENSION, MODEL, unit_vectors
 from udfs.inference.tasks import EMBED_TEXTS
 
 PHOTO_SEED = 5
@@ -21,7 +21,7 @@ def encode(task, contents):
     )
 
 
-def model(model_key="model-a", has_text=True):
+def model(model_key=MODEL, has_text=True):
     return SimpleNamespace(name="known", model_key=model_key, dimension=DIMENSION, has_text=has_text)
 
 

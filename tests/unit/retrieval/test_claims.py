@@ -10,10 +10,9 @@ from udfs.errors import InputError
 
 
 @pytest.fixture
-def index(settings):
+def index(settings, writer):
     ids = ["K-1", "K-10", "K-11", "m%_'x", "2b80f4", *(f"N-{number:02}" for number in range(25))]
-    claims = {1: [claim(claim_id) for claim_id in ids], 2: [claim("2b80f4")]}
-    put(settings, entity_rows([1, 2], claims=claims))
+    put(writer, entity_rows([1, 2], claims={1: [claim(claim_id) for claim_id in ids], 2: [claim("2b80f4")]}))
     return open_reader(settings.index, MODEL)
 
 

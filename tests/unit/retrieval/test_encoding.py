@@ -19,9 +19,9 @@ from jobs.retrieval import encoding
 from jobs.retrieval.encoding import encoding_by_host, sanitised
 from jobs.retrieval.question import Query
 from jobs.retrieval.searcher import Searcher
-from tests.unit.index.arrow_frame import ArrowFrame
-from tests.unit.index.index_rows import entity_rows, keys, photo_id
+from tests.unit.index.index_rows import entity_rows, photo_id
 from tests.unit.inference.host.hosts import hosts_apart
+from tests.unit.retrieval.conftest import put
 from udfs.errors import InputError, ModelError
 from udfs.inference.host.client import run_task
 from udfs.inference.tasks import EMBED_PHOTOS, EMBED_TEXTS
@@ -76,8 +76,10 @@ def indexed(settings, originals):
         {**row, "vector": vector}
         for row, vector in zip(entity_rows(range(len(ids))).to_pylist(), embedded["vector"].to_pylist(), strict=True)
     ]
-    table = pa.Table.from_pylist(rows, index_schema(model.dimension))
-    open_writer(settings.index, model.model_key, model.dimension).apply(ArrowFrame(table), ArrowFrame(keys([])))
+    put(
+        open_writer(settings.index, model.model_key, model.dimension),
+        pa.Table.from_pylist(rows, index_schema(model.dimension)),
+    )
 
 
 def test_a_photo_of_the_index_finds_itself_with_the_very_same_vector(of_clip, originals):

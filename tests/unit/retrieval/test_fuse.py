@@ -3,19 +3,25 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.retrieval.fuse import Candidate, fused
+from jobs.index.protocol import Found
+from jobs.retrieval.fuse import fused
 
-ranked = st.lists(st.sampled_from("abcdefgh"), unique=True, max_size=8).map(
-    lambda ids: [Candidate(name, 1.0 - place / 10) for place, name in enumerate(ids)]
+
+def found(name, score):
+    return Found("photo", name, score, {})
+
+
+RANKED = st.lists(st.sampled_from("abcdefgh"), unique=True, max_size=8).map(
+    lambda ids: [found(name, 1.0 - place / 10) for place, name in enumerate(ids)]
 )
 
 
-@given(ranked, st.integers(1, 10))
+@given(RANKED, st.integers(1, 10))
 def test_one_list_stays_as_it_is(candidates, limit):
     assert fused([candidates], limit) == candidates[:limit]
 
 
-@given(ranked, ranked)
+@given(RANKED, RANKED)
 def test_whoever_is_ahead_in_both_lists_is_ahead(first, second):
     order = [candidate.entity_id for candidate in fused([first, second], 20)]
     one, two = ([candidate.entity_id for candidate in found] for found in (first, second))
@@ -27,7 +33,7 @@ def test_whoever_is_ahead_in_both_lists_is_ahead(first, second):
 
 
 def test_scores_of_different_kinds_are_not_compared():
-    cosine = [Candidate("a", 0.9), Candidate("b", 0.8)]
-    words = [Candidate("b", 31.0), Candidate("c", 17.0)]
+    cosine = [found("a", 0.9), found("b", 0.8)]
+    words = [found("b", 31.0), found("c", 17.0)]
     assert [candidate.entity_id for candidate in fused([cosine, words], 3)] == ["b", "a", "c"]
     assert fused([cosine, words], 3)[0].score == 1 / 61 + 1 / 62

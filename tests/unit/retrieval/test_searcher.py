@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from jobs.index.opening import open_writer
 from jobs.retrieval.question import Query
 from jobs.retrieval.searcher import Searcher
 from tests.unit.index.arrow_frame import ArrowFrame
-from tests.unit.index.index_rows import DIMENSION, MODEL, entity_rows, unit_vectors
+from tests.unit.index.index_rows import entity_rows, keys, unit_vectors
 from tests.unit.retrieval.conftest import put
 from tests.unit.retrieval.questions import PHOTO_SEED, asked, best, encode, model, numbers, picture, searcher
 from udfs.errors import IndexMismatchError, InputError, ModelError
@@ -47,6 +46,7 @@ def test_filters_are_exact(indexed):
     result = asked(indexed, sentence="77", where=("reported_severity = total loss",), limit=3)
     assert numbers(result) == best(query, range(5, 10))[:3]
     assert result.candidates == 5
+    assert asked(indexed, sentence="77", where=("severity = severe",)).candidates is None
     both = asked(indexed, sentence="77", where=("reported_severity = total loss", "severity = severe"))
     assert numbers(both) == best(query, [6, 8])
     assert asked(indexed, sentence="77", where=("claim_id = C-9",)).hits == ()
@@ -59,6 +59,15 @@ def test_a_hit_names_up_to_five_claims_and_how_many_there_are(indexed):
     assert hit.reported_severities == ("Total Loss",)
     filtered = asked(indexed, sentence="7", where=("claim_id = D-6",)).hits[0]
     assert filtered.claim_ids[0] == "D-6"
+
+
+def test_passages_are_found_and_shown_with_what_they_say(indexed):
+    hits = asked(indexed, sentence="31", entity="passage").hits
+    assert [hit.entity for hit in hits] == ["passage"] * 3
+    assert (int(hits[0].entity_id, 16), hits[0].text, hits[0].claim_ids) == (31, "the door is dented", ("C-2",))
+    like = asked(indexed, claim_id="C-1", entity="passage")
+    assert {hit.claim_ids for hit in like.hits} == {("C-2",), ("C-3",)}
+    assert like.asked_ids == ()
 
 
 @pytest.mark.parametrize(
@@ -77,7 +86,11 @@ def test_a_hit_names_up_to_five_claims_and_how_many_there_are(indexed):
         ({"sentence": "1", "weight": float("nan")}, InputError, "between 0"),
         ({"sentence": "1", "limit": -1}, InputError, "between 1"),
         ({"sentence": "1", "where": ("severty = minor",)}, InputError, "the nearest is severity"),
-        ({"sentence": "1", "where": ("severity = minor",), "entity": "passage"}, InputError, "no damage columns"),
+        (
+            {"sentence": "1", "where": ("severity = minor",), "entity": "passage"},
+            InputError,
+            "passages have no damage columns",
+        ),
     ],
 )
 def test_a_question_that_cannot_be_answered_says_why(indexed, query, error, message):
@@ -98,12 +111,12 @@ def test_no_index_and_an_index_of_another_model_are_told_apart(settings, indexed
         searcher(empty)
 
 
-def test_an_empty_index_finds_nothing_and_knows_no_claim(settings):
-    put(settings, entity_rows([1]))
-    put(settings, entity_rows([]), [1])
-    assert asked(settings, sentence="77").hits == ()
+def test_an_empty_index_finds_nothing_and_knows_no_claim(indexed, writer):
+    for gone in (keys(range(20)), keys(range(30, 33), "passage")):
+        writer.apply(ArrowFrame(entity_rows([])), ArrowFrame(gone))
+    assert asked(indexed, sentence="77").hits == ()
     with pytest.raises(InputError, match="There is no claim C-1 in the index"):
-        asked(settings, claim_id="C-1")
+        asked(indexed, claim_id="C-1")
 
 
 def test_one_searcher_answers_several_threads_at_once(indexed):
@@ -114,16 +127,15 @@ def test_one_searcher_answers_several_threads_at_once(indexed):
         assert numbers(result) == best(unit_vectors(1, seed=seed)[0], range(20))[:3]
 
 
-def test_an_index_that_changes_while_it_is_asked_always_answers(indexed):
+def test_an_index_that_changes_while_it_is_asked_always_answers(indexed, writer):
     resident = searcher(indexed)
-    writer = open_writer(indexed.index, MODEL, DIMENSION)
     with ThreadPoolExecutor(2) as threads:
         answers = [threads.submit(resident.search, Query(sentence=str(seed), limit=3)) for seed in range(40)]
         for _ in range(3):
             writer.replace(ArrowFrame(entity_rows(range(20))))
             writer.optimise(None)
         assert all(len(answer.result().hits) == 3 for answer in answers)
-    put(indexed, entity_rows([]), range(1, 20))
+    put(writer, entity_rows([]), gone=range(1, 20))
     assert numbers(resident.search(Query(sentence="7"))) == [0]
 
 

@@ -1,6 +1,6 @@
 """Records of any supported format as a DataFrame, and their columns by dotted name."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import reduce
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ from udfs.errors import InputError, first_line
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, DataFrameReader, SparkSession
-    from pyspark.sql.types import DataType
+    from pyspark.sql.types import DataType, StructType
 
 CORRUPT = "_corrupt_record"
 METADATA = "_metadata"
@@ -26,16 +26,25 @@ def read_records(
         InputError: there is nothing at `path`, or it is not of that format; names `setting`.
     """
     from pyspark.errors import PySparkException
+    from pyspark.sql import functions as F
 
-    reader = spark.read.format(kind)
-    if kind in {"csv", "json"}:
-        reader = reader.option("multiLine", str(multiline).lower())
-    if kind == "csv":
-        reader = reader.option("header", "true").option("inferSchema", "false").option("escape", '"')
-    for key, value in options.items():
-        reader = reader.option(key, value)
+    def reader(multiline: bool = multiline) -> "DataFrameReader":
+        made = spark.read.format(kind)
+        if kind in {"csv", "json"}:
+            made = made.option("multiLine", str(multiline).lower())
+        if kind == "csv":
+            made = made.option("header", "true").option("inferSchema", "false").option("escape", '"')
+        for key, value in options.items():
+            made = made.option(key, value)
+        return made
+
     try:
-        return _by_header(reader, spark, located(path)) if kind == "csv" else reader.load(located(path))
+        groups = _files_by_header(spark, located(path), lambda: reader(multiline=False)) if kind == "csv" else []
+        if len(groups) < 2:
+            return reader().load(located(path))
+        parts = [reader().schema(schema).load(files) for schema, files in groups]
+        whole = [part.select("*", F.col(METADATA).alias(METADATA)) for part in parts]
+        return reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), whole)
     except PySparkException as error:
         text = str(error)
         if "PATH_NOT_FOUND" in text or "DELTA_MISSING" in text or "DELTA_TABLE_NOT_FOUND" in text:
@@ -45,20 +54,19 @@ def read_records(
         raise InputError(f"{setting} = {path}: cannot be read as {kind} ({first_line(error)[:200]}).") from None
 
 
-def _by_header(reader: "DataFrameReader", spark: "SparkSession", path: str) -> "DataFrame":
-    """CSV files of one directory, each under its own header: Spark reads all of them under the first one's."""
-    from pyspark.sql import functions as F
+def _files_by_header(
+    spark: "SparkSession", path: str, reader: "Callable[[], DataFrameReader]"
+) -> "list[tuple[StructType, list[str]]]":
+    """The CSV files at a path, those with one header together: Spark reads all of a directory under the first one's.
 
+    `reader` reads line by line: to learn the columns of a file of longer records, Spark takes its name for a glob.
+    """
     files = [row["path"] for row in spark.read.format("binaryFile").load(path).select("path").sort("path").collect()]
-    if len(files) < 2:
-        return reader.load(path)
-    alike: dict[tuple[str, ...], list[str]] = {}
-    for file in map(literal_path, files):
-        alike.setdefault(tuple(reader.load(file).columns), []).append(file)
-    if len(alike) == 1:
-        return reader.load(path)
-    parts = [reader.load(group).select("*", F.col(METADATA).alias(METADATA)) for group in alike.values()]
-    return reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), parts)
+    alike: dict[tuple[str, ...], tuple[StructType, list[str]]] = {}
+    for file in map(literal_path, files if len(files) > 1 else []):
+        schema = reader().load(file).schema
+        alike.setdefault(tuple(schema.names), (schema, []))[1].append(file)
+    return list(alike.values())
 
 
 def find_column(frame: "DataFrame", name: str) -> "tuple[Column, DataType] | None":

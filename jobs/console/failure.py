@@ -21,7 +21,9 @@ def complain(job: str, message: str) -> None:
     typer.echo(f"claimlens {job}: {printable(message)}", err=True)
 
 
-def tell_failure(job: str, error: Exception, seconds: float, *, json_output: bool, debug: bool) -> int:
+def tell_failure(
+    job: str, error: Exception, seconds: float, *, json_output: bool, debug: bool, dry_run: bool = False
+) -> int:
     """Tell the user what went wrong, and return the exit status.
 
     Args:
@@ -30,6 +32,7 @@ def tell_failure(job: str, error: Exception, seconds: float, *, json_output: boo
         seconds: how long it had run.
         json_output: print the failed report on standard output too.
         debug: print the traceback of an unexpected error instead of keeping it in a file.
+        dry_run: keep nothing in the place itself.
     """
     from jobs.job.execution import cause_of, failed_report
 
@@ -40,7 +43,7 @@ def tell_failure(job: str, error: Exception, seconds: float, *, json_output: boo
     else:
         if debug:
             traceback.print_exception(cause, file=sys.stderr)
-        where = "traceback above" if debug else f"traceback in {_keep_traceback(job, cause)}"
+        where = "traceback above" if debug else f"traceback in {_keep_traceback(job, cause, dry_run=dry_run)}"
         complain(job, f"unexpected {type(cause).__name__}: {first_line(cause)}; {where}")
         status = 1
     if json_output:
@@ -48,10 +51,11 @@ def tell_failure(job: str, error: Exception, seconds: float, *, json_output: boo
     return status
 
 
-def _keep_traceback(job: str, error: BaseException) -> Path:
+def _keep_traceback(job: str, error: BaseException, *, dry_run: bool) -> Path:
     name = f"{job}-{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}.log"
     text = "".join(traceback.format_exception(error))
-    for folder in (LOGS, Path(tempfile.gettempdir())):
+    elsewhere = Path(tempfile.gettempdir())
+    for folder in (elsewhere,) if dry_run else (LOGS, elsewhere):
         try:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(text, encoding="utf-8")

@@ -42,7 +42,8 @@ def run_job(
         complain(job.name, "interrupted. Run it again: it goes on where it stopped.")
         return 130
     except Exception as error:
-        return tell_failure(job.name, error, time.monotonic() - started, json_output=json_output, debug=debug)
+        seconds = time.monotonic() - started
+        return tell_failure(job.name, error, seconds, json_output=json_output, debug=debug, dry_run=dry_run)
     if json_output:
         print_json(report.as_dict())
     else:

@@ -131,6 +131,15 @@ def test_the_unexpected_keeps_its_traceback_in_a_file(job, capfd, tmp_path):
     assert "Traceback" in capfd.readouterr().err
 
 
+def test_a_dry_run_that_fails_leaves_nothing_in_the_place(job, capfd, tmp_path):
+    job(failing(ZeroDivisionError("division by zero")))
+    assert run_command_line(["assess", "--dry-run", *QUIET]) == 1
+    assert list(tmp_path.iterdir()) == []
+    log = Path(capfd.readouterr().err.strip().rpartition("traceback in ")[2])
+    assert "ZeroDivisionError" in log.read_text()
+    log.unlink()
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

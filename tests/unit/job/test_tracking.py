@@ -1,6 +1,8 @@
 """What a run leaves in MLflow, on a real local store; and that a broken store loses nothing."""
 
 import json
+import shutil
+import sqlite3
 import subprocess
 import sys
 
@@ -19,6 +21,26 @@ from udfs.errors import ModelError
 pytestmark = pytest.mark.filterwarnings("ignore")
 SECRET = "hunter2-in-clear"
 ROOT = CHECKOUT
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """An empty store, made once: MLflow takes seconds to create its tables."""
+    folder = tmp_path_factory.mktemp("store")
+    with MlflowTracker().run("first", "", settings_for(folder)):
+        pass
+    database = folder / "mlflow" / "mlflow.db"
+    with sqlite3.connect(database) as connection:
+        for table in ("tags", "params", "runs"):
+            connection.execute(f"DELETE FROM {table}")
+    return folder / "mlflow"
+
+
+@pytest.fixture
+def place(store, tmp_path):
+    """A folder with a copy of the store."""
+    shutil.copytree(store, tmp_path / "mlflow")
+    return tmp_path
 
 
 def settings_for(folder, *overrides):
@@ -172,8 +194,8 @@ def test_a_broken_store_is_told_once_and_tracking_goes_on_when_it_is_mended(tmp_
     assert [run.data.tags["run_id"] for run in runs_in(settings)] == [mended.run_id]
 
 
-def test_one_failing_call_leaves_the_rest_of_a_run_tracked(tmp_path, capfd):
-    settings = settings_for(tmp_path)
+def test_one_failing_call_leaves_the_rest_of_a_run_tracked(place, capfd):
+    settings = settings_for(place)
     tracker = MlflowTracker()
     context = JobContext.create(settings, tracker=tracker)
 
@@ -207,29 +229,23 @@ def test_a_server_that_is_away_is_left_alone_for_a_while(tmp_path, capfd):
     assert asked == [1, 2, 0, 0, 0, 0, 0, 1]
 
 
-def test_the_run_of_a_killed_process_is_closed_by_the_next_start_and_a_living_one_is_not(tmp_path):
-    settings = settings_for(tmp_path)
+def test_the_run_of_a_killed_process_is_closed_by_the_next_start_and_a_living_one_is_not(place):
+    settings = settings_for(place)
     code = (
         "import os, signal, sys, time; from jobs.job.mlflow_runs import MlflowTracker; "
         "from jobs.settings.load import load_settings; "
-        f"settings = load_settings('local', ['tracking.root={tmp_path}/mlflow'])\n"
+        f"settings = load_settings('local', ['tracking.root={place}/mlflow'])\n"
         "with MlflowTracker().run(sys.argv[1], 'r', settings):\n"
         "    print('open', flush=True); time.sleep(300)"
     )
-    processes = {}
-    for job in ("killed", "living"):
-        process = subprocess.Popen([sys.executable, "-c", code, job], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", code, "killed"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "open\n"
-        processes[job] = process
-    processes["killed"].kill()
-    processes["killed"].communicate()
-    try:
+        process.kill()
+    with MlflowTracker().run("living", "r", settings):
         execute("embed", done, JobContext.create(settings, tracker=MlflowTracker()))
         states = {run.data.tags["job"]: run.info.status for run in runs_in(settings)}
-        assert states == {"killed": "KILLED", "living": "RUNNING", "embed": "FINISHED"}
-    finally:
-        processes["living"].kill()
-        processes["living"].communicate()
+    assert states == {"killed": "KILLED", "living": "RUNNING", "embed": "FINISHED"}
 
 
 def test_tracking_can_be_off(tmp_path):

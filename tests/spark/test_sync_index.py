@@ -219,7 +219,7 @@ def test_what_is_deleted_leaves_no_bytes_even_when_the_run_was_killed_before_the
 
 def test_a_new_classifier_relabels_and_rewrites_no_vector(tables, monkeypatch):
     first = synced(tables)
-    monkeypatch.setattr(lance_writer, "SMALL_ROWS", 0)
+    monkeypatch.setattr(lance_writer, "SMALL_ROWS", 1)
     files = {path: path.read_bytes() for path in Path(dataset_of(tables).uri, "data").iterdir()}
     tables.predict([1, 3], "severe", head="head-b")
     report = synced(tables, head="head-b")

@@ -1,6 +1,7 @@
 """Writing and reading a Lance index on the executors: the driver commits what the tasks that succeeded tell of."""
 
 import json
+import os
 import pickle
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -29,6 +30,7 @@ def write_batches(uri: str, schema: pa.Schema, hashes: tuple[str, ...], *, appen
 def _written(
     batches: Iterator[pa.RecordBatch], *, uri: str, schema: pa.Schema, hashes: tuple[str, ...], mode: str
 ) -> Iterator[pa.RecordBatch]:
+    os.environ.setdefault("LANCE_LOG", "error")  # else it warns of each new dataset that it is new
     from lance.fragment import write_fragments
 
     rows, checksum = 0, 0

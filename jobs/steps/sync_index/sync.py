@@ -63,7 +63,9 @@ def sync(context: "JobContext", model_key: str, dimension: int, head_key: str | 
     else:
         lakehouse.ensure(INDEX_STATE.name)
         with writing(lakehouse, writer.location, context.run_id, WAIT_SECONDS) as lease:
-            state = read_state(lakehouse, writer.location)  # whoever had the lease before may have written it
+            newer = read_state(lakehouse, writer.location)
+            if newer != state:  # whoever had the lease before has followed tables that may be newer than ours
+                state, pinned = newer, dataclasses.replace(pinned, snapshot=context.pin(*SOURCES))
             outcome = _written(context, pinned, writer, lease, state=state, ids=ids)
         status = "done"
     done = outcome.applied

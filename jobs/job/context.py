@@ -41,7 +41,7 @@ class _Shared:
     def __init__(self) -> None:
         self.spark: SparkSession | None = None
         self.lakehouse: Lakehouse | None = None
-        self.models: dict[ModelSettings, CurrentModel] = {}
+        self.models: dict[str, CurrentModel] = {}
         self.head: CurrentHead | None = None
 
 
@@ -139,11 +139,12 @@ class JobContext:
         return Snapshot(self.lakehouse, *tables)
 
     def _model(self, settings: "ModelSettings") -> "CurrentModel":
-        if settings not in self._shared.models:
+        asked = settings.model_dump_json()
+        if asked not in self._shared.models:
             from jobs.job.model import current_model
 
-            self._shared.models[settings] = current_model(settings)
-        return self._shared.models[settings]
+            self._shared.models[asked] = current_model(settings)
+        return self._shared.models[asked]
 
     def next_job(self) -> "JobContext":
         """The same place and session under a run id of its own, for the next job of a flow."""

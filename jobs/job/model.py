@@ -53,6 +53,9 @@ def current_model(settings: "ModelSettings") -> CurrentModel:
             dtype=settings.dtype,
             scaled_decoding=settings.scaled_decoding,
             compiled=settings.compiled,
+            kind=settings.kind,
+            options=settings.options,
+            host=settings.host,
         )
     )
     return CurrentModel(settings, reference, describe_model(reference))

@@ -98,11 +98,15 @@ class ModelSettings(Section):
     """One model, and how it runs."""
 
     name: str = Field("bundled:demo", description="bundled:NAME, a local directory, or a Hugging Face hub name")
+    kind: str = Field(
+        "transformers", description="Who describes and opens the model: transformers, or a kind that a package adds"
+    )
+    options: dict[str, str] = Field({}, description="What only a package's kind knows; a secret by its variable's name")
     revision: str | None = Field(None, description="Commit of the hub model; required for hub models")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="auto takes a GPU where there is one")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto",
-        description="auto: half precision where the hardware has it and the model bears it; part of the model_key",
+        description="auto: half precision where device is cuda, else float32; part of the model_key",
     )
     scaled_decoding: bool = Field(
         True, description="Decode large photos at 1/2, 1/4 or 1/8 of their size; part of the model_key"
@@ -112,6 +116,9 @@ class ModelSettings(Section):
         None, ge=1, description="Photos that go through the model together; null: what suits the device"
     )
     cores: int | None = Field(None, ge=1, description="Cores for inference on an executor; null: all it may use")
+    host: Literal["auto", "task"] = Field(
+        "auto", description="auto: a process of its own holds the model, where that is allowed; task: every task does"
+    )
 
 
 class RoleSettings(Section):

@@ -36,7 +36,7 @@ class ModelReference:
 
     `kind` says who describes and opens it (kinds.py), and then what `name` means; `options` are what only that kind
     knows, such as an address. They travel to executors and into logs: a secret is given by the name of an environment
-    variable.
+    variable. `host` is auto, a process of its own that holds the model, or task, each Spark task's process.
     """
 
     name: str
@@ -47,6 +47,7 @@ class ModelReference:
     compiled: bool = False
     kind: str = "transformers"
     options: Mapping[str, str] = field(default_factory=dict, hash=False)
+    host: str = "auto"
 
 
 def model_directory(reference: ModelReference) -> Path:

@@ -11,6 +11,7 @@ from safetensors.numpy import load_file, save_file
 from tests.models import build_clip, build_mobilenet_v1, build_vit, change_json
 from udfs.errors import ModelError
 from udfs.models import ModelReference, describe_model, settled
+from udfs.models.transformers import precision
 
 
 @pytest.fixture(scope="module")
@@ -66,17 +67,47 @@ def test_the_dtype_in_use_is_in_the_key(clip):
     assert key(clip, device="cuda") == key(clip, dtype="bfloat16") != key(clip, dtype="float32")
 
 
-def test_auto_takes_what_the_hardware_has_and_the_family_bears(clip, tmp_path):
+def test_auto_is_half_precision_where_the_settings_name_a_gpu_and_float32_elsewhere(clip, tmp_path):
     mobilenet = build_mobilenet_v1(tmp_path / "mobilenet")
 
     def dtype(folder: Path, device: str) -> str:
         return settled(ModelReference(str(folder), device=device)).dtype
 
     assert (dtype(clip, "cuda"), dtype(mobilenet, "cuda:1")) == ("bfloat16", "float16")
-    assert dtype(mobilenet, "cpu") == dtype(mobilenet, "mps") == dtype(clip, "mps") == "float32"
-    flags = Path("/proc/cpuinfo").read_text() if sys.platform == "linux" else ""
-    has_bfloat16 = "avx512_bf16" in flags or "amx_bf16" in flags
-    assert dtype(clip, "cpu") == ("bfloat16" if has_bfloat16 else "float32")
+    assert {dtype(folder, device) for folder in (clip, mobilenet) for device in ("auto", "cpu", "mps")} == {"float32"}
+
+
+@pytest.mark.parametrize("flags", ["flags : sse2 avx2", "flags : avx512_bf16 amx_bf16"])
+@pytest.mark.parametrize("device", ["auto", "cpu"])
+def test_the_key_is_the_same_on_every_machine(clip, monkeypatch, flags, device):
+    before = key(clip, device=device)
+    monkeypatch.setattr(Path, "read_text", flagged(flags))
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    precision._cpu_has_bfloat16.cache_clear()
+    assert key(clip, device=device) == before
+
+
+def flagged(flags: str):
+    read = Path.read_text
+    return lambda path, *given, **named: flags if str(path) == "/proc/cpuinfo" else read(path, *given, **named)
+
+
+def test_who_has_faster_hardware_is_told_how_to_use_it(clip, tmp_path, monkeypatch):
+    mobilenet = build_mobilenet_v1(tmp_path / "mobilenet")
+
+    def advice(folder: Path, *, has_gpu: bool, **options: str) -> str | None:
+        return precision.better_dtype(settled(ModelReference(str(folder), **options)), has_gpu=has_gpu)
+
+    assert advice(clip, has_gpu=True) == "models.photo.device=cuda (the dtype is then bfloat16)"
+    assert advice(mobilenet, has_gpu=True) == "models.photo.device=cuda (the dtype is then float16)"
+    assert advice(clip, has_gpu=True, device="cuda") is None
+    for flags, said in (("flags : avx512_bf16", "models.photo.dtype=bfloat16"), ("flags : avx2", None)):
+        precision._cpu_has_bfloat16.cache_clear()
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "read_text", flagged(flags))
+            assert advice(clip, has_gpu=False) == said
+            assert advice(mobilenet, has_gpu=False) is None
+    precision._cpu_has_bfloat16.cache_clear()
 
 
 def test_how_photos_are_decoded_is_in_the_key_and_how_the_network_runs_is_not(clip):

@@ -9,13 +9,13 @@ import json
 import math
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from udfs.errors import ModelError
 from udfs.inference.tasks import tasks_of
 from udfs.models.description import ModelDescription
+from udfs.models.digests import file_digest
 from udfs.models.reference import ModelReference, model_config, model_directory, read_json, weight_files
 from udfs.models.transformers.families import Family, known_family
 from udfs.models.transformers.precision import settled
@@ -48,8 +48,7 @@ class NetworkDescription(ModelDescription):
 
 
 def describe(reference: ModelReference) -> NetworkDescription:
-    """Read the model's files and say what it is. Hashing the weights happens once per process and file
-    version.
+    """Read the model's files and say what it is. Its weights are hashed once on a machine (digests.py).
 
     Raises:
         ModelError: a file is missing, damaged or pickled, or the family is unknown.
@@ -63,7 +62,7 @@ def describe(reference: ModelReference) -> NetworkDescription:
     dimension = _dimension(weights, family, reference.name)
     parts: dict[str, Any] = {
         "format": _KEY_FORMAT,
-        "weights": [_file_digest(path) for path in weights],
+        "weights": [file_digest(path) for path in weights],
         "config": _relevant(config),
         "preprocessing": [PREPROCESSING, preprocessing_config(directory, reference.name)],
         "scaled_decoding": reference.scaled_decoding,
@@ -125,21 +124,10 @@ def _tokenizer(directory: Path, name: str) -> dict[str, Any]:
     for file in _TOKENIZER_FILES:
         path = directory / file
         if path.is_file():
-            found[file] = _relevant(read_json(path)) if file == "tokenizer_config.json" else _file_digest(path)
+            found[file] = _relevant(read_json(path)) if file == "tokenizer_config.json" else file_digest(path)
     if not found.keys() - {"tokenizer_config.json", "special_tokens_map.json"}:
         raise ModelError(f"model {name} reads text but has no tokenizer.json; copy it from the model's source.")
     return found
-
-
-def _file_digest(path: Path) -> str:
-    state = path.stat()
-    return _digest(str(path.resolve()), state.st_mtime_ns, state.st_size)
-
-
-@lru_cache(maxsize=256)
-def _digest(path: str, modified: int, size: int) -> str:  # noqa: ARG001 - they make the cache entry stale
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _dimension(weights: tuple[Path, ...], family: Family, name: str) -> int:

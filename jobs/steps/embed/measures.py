@@ -7,7 +7,7 @@ from typing import Any
 STAGES = ("decode", "resize", "copy", "launch", "forward", "wait")
 """Seconds of work, summed over threads; `launch` is what handing a batch to a GPU takes, `wait` the time that portions
 waited for a core, or the GPU for them."""
-_GAUGES = ("loads", "load_seconds", "resident_bytes", "peak_bytes", "batch_size")
+_GAUGES = ("loads", "in_task", "load_seconds", "resident_bytes", "peak_bytes", "batch_size")
 
 
 @dataclass
@@ -45,8 +45,10 @@ class Work:
         def highest(name: str) -> float:
             return max((values.get(name, 0.0) for values in gauges), default=0.0)
 
+        in_tasks = sum(values.get("in_task", 0) > 0 for values in gauges)
         return {
             "workers": len(gauges),
+            **({"models_in_tasks": in_tasks} if in_tasks else {}),
             "model_loads": int(sum(values.get("loads", 0) for values in gauges)),
             "model_load_seconds": round(highest("load_seconds"), 3),
             "resident_bytes": int(highest("resident_bytes")),

@@ -1,5 +1,6 @@
 """The models of one process: opened at their first use, kept until others need the room."""
 
+import socket
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -8,7 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from udfs.errors import ModelError
 from udfs.inference.device_errors import free_memory, is_out_of_memory
+from udfs.inference.host.wire import Request
+from udfs.inference.tasks import task_named
 from udfs.models import ModelReference, open_model, settled
 from udfs.models.kinds import Resources
 
@@ -128,6 +132,22 @@ class Residents:
         del resident
         free_memory()
         return True
+
+
+def refuse_another(engine: "Engine", request: Request) -> None:
+    """See that an engine is what the driver means by the request, and does what is asked.
+
+    Raises:
+        ModelError: it is not, or does not.
+    """
+    if engine.model_key != request.model_key:
+        raise ModelError(
+            f"model {request.reference.name} on {socket.gethostname()} has the key {engine.model_key}, the driver's "
+            f"has {request.model_key}; give every node the same files."
+        )
+    if task_named(request.task).name not in engine.tasks:
+        can = ", ".join(sorted(engine.tasks))
+        raise ModelError(f"model {request.reference.name} does not do {request.task}; it does {can}.")
 
 
 def _close(resident: _Resident) -> None:

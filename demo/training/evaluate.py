@@ -72,8 +72,8 @@ def photo_files(scenes: list[Scene], *, width: int = FULL_WIDTH, processes: int 
 
 def load(directory: Path) -> Encoder:
     """The encoder of a model's directory, as the jobs load it."""
-    from udfs.models import load_encoder
     from udfs.models.reference import ModelReference
+    from udfs.models.transformers.kind import load_encoder
 
     return load_encoder(ModelReference(str(directory), device="cpu", dtype="float32"))
 

@@ -108,7 +108,8 @@ def same_kernel(model_directory: str, threads: int) -> BatchFunction:
 
 def kernel_encoder(model_directory: Path) -> Any:
     """The encoder as the product loads it by default."""
-    from udfs.models import ModelReference, load_encoder
+    from udfs.models import ModelReference
+    from udfs.models.transformers.kind import load_encoder
 
     return load_encoder(ModelReference(name=str(model_directory), device="cpu"))
 

@@ -12,10 +12,11 @@ from udfs.images.frames import decode_frame, frame_shape
 from udfs.inference.network import Encoder
 from udfs.inference.pixels import Pixels
 from udfs.inference.vectors import unit_rows
-from udfs.models import ModelReference, load_encoder
+from udfs.models import ModelReference
 from udfs.models.reference import model_directory
 from udfs.models.transformers.checkpoint import quiet, torch_device
 from udfs.models.transformers.description import describe
+from udfs.models.transformers.kind import load_encoder
 from udfs.models.transformers.pixels import photo_pixels, photo_processor
 from udfs.models.transformers.vision import pooled, tower_output
 

@@ -33,7 +33,8 @@ from udfs.inference.engines.device_decode import can_decode_on, decode_on_device
 from udfs.inference.host.client import run_task
 from udfs.inference.stream import stream
 from udfs.inference.tasks import EMBED_PHOTOS
-from udfs.models import ModelReference, load_encoder, settled
+from udfs.models import ModelReference, settled
+from udfs.models.transformers.kind import load_encoder
 
 ARROW_BYTES = 4 * 1024 * 1024
 """jobs/spark/session.py has Spark cut its Arrow batches there; this script does without the jobs' packages."""

@@ -57,7 +57,8 @@ def embedded(engine, photos: list[bytes]) -> np.ndarray:
 @pytest.fixture
 def engine_on():
     from udfs.inference.engines import engine_for
-    from udfs.models import ModelReference, load_encoder
+    from udfs.models import ModelReference
+    from udfs.models.transformers.kind import load_encoder
 
     opened = []
 

@@ -3,7 +3,8 @@
 import pytest
 
 from tests.models import build_clip
-from udfs.models import ModelReference, load_encoder
+from udfs.models import ModelReference
+from udfs.models.transformers.kind import load_encoder
 
 
 @pytest.fixture(scope="session")

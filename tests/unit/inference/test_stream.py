@@ -27,7 +27,7 @@ from udfs.inference.engines.device import DeviceEngine
 from udfs.inference.photos import embed_photos, embed_texts
 from udfs.inference.stream import READER, stream
 from udfs.inference.tasks import EMBED_PHOTOS, EMBED_TEXTS, Task
-from udfs.models import load_encoder
+from udfs.models.transformers.kind import load_encoder
 from udfs.outcome import ErrorCode
 
 STAGES = {"decode", "resize", "copy", "forward", "wait", "launch"}

@@ -11,8 +11,9 @@ from safetensors.torch import load_file, save_file
 from tests import models
 from tests.models import change_json
 from udfs.errors import ModelError
-from udfs.models import ModelReference, describe_model, load_encoder
+from udfs.models import ModelReference, describe_model
 from udfs.models.transformers.families import FAMILIES
+from udfs.models.transformers.kind import load_encoder
 
 DUAL = ("clip", "siglip", "siglip2")
 VISION = ("vit", "dinov2", "mobilenet_v1")

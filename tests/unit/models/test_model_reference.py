@@ -11,8 +11,9 @@ import pytest
 
 from tests.models import build_vit, change_json
 from udfs.errors import ModelError
-from udfs.models import ModelReference, describe_model, load_encoder
+from udfs.models import ModelReference, describe_model
 from udfs.models.reference import model_directory
+from udfs.models.transformers.kind import load_encoder
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,8 @@ from tests.unit.inference.faulty_encoder import (
 from udfs.images.frames import decode_frame
 from udfs.inference.engines import device
 from udfs.inference.engines.device import BATCHES_AHEAD, DeviceEngine
-from udfs.models import ModelReference, load_encoder
+from udfs.models import ModelReference
+from udfs.models.transformers.kind import load_encoder
 from udfs.models.transformers.pixels import ProcessorPixels
 
 SECONDS = 120

@@ -62,7 +62,7 @@ def stream(
         return batch
 
     try:
-        while (following := under_way.next()) is not None:
+        while isinstance(following := under_way.next(), tuple):
             ids, future = following
             if done and (not future.done() or sum(len(finished) for finished, _ in done) >= OUTPUT_ROWS):
                 yield result()
@@ -71,6 +71,8 @@ def stream(
                 yield result()
         if done:
             yield result()
+        if following is not None:
+            raise following
     finally:
         under_way.stop()
 
@@ -98,14 +100,11 @@ class _UnderWay:
             self._waiting.append(following)
             self._changed.notify_all()
 
-    def next(self) -> "tuple[pa.Array, Future[Embedded]] | None":
-        """The next portion, None at the end; raises the reader's error."""
+    def next(self) -> "tuple[pa.Array, Future[Embedded]] | BaseException | None":
+        """The next portion; what the reader ended with after the last."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting)
-            following = self._waiting.popleft()
-        if isinstance(following, BaseException):
-            raise following
-        return following
+            return self._waiting.popleft()
 
     def is_empty(self) -> bool:
         """Whether the reader has submitted nothing more so far."""

@@ -15,7 +15,7 @@ from udfs.errors import ClaimlensError
 from udfs.inference.host.connection import PeerGoneError, streams
 from udfs.inference.host.directory import host_directory, last_words
 from udfs.inference.host.placement import place_for
-from udfs.inference.host.start import connected
+from udfs.inference.host.start import NoChildProcessError, connected
 from udfs.inference.host.wire import Answer, Request
 from udfs.inference.tasks import task_named
 from udfs.models import ModelReference
@@ -65,9 +65,17 @@ def run_task(
     place = place_for(reference.device)
     name = str(path.resolve()) if (path := Path(reference.name)).is_dir() else reference.name
     request = Request(replace(reference, name=name, device=place.device), model_key, task, batch_size)
-    connection = connected(place, cores, idle_seconds, lasting=lasting, waiting=waiting)
     schema = task_named(task).inputs
     rows = (batch.select(schema.names).cast(schema) for batch in chain([first], batches))
+    try:
+        if reference.host == "task":
+            raise NoChildProcessError("the setting models.<role>.host is task")
+        connection = connected(place, cores, idle_seconds, lasting=lasting, waiting=waiting)
+    except NoChildProcessError as error:
+        from udfs.inference.host.in_process import run_in_process
+
+        yield from run_in_process(rows, request, place, cores, str(error))
+        return
     try:
         with streams(connection) as (reading, writing):
             request.send(writing)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from udfs.inference.host.model_cache import Residents, refuse_another
+from udfs.inference.host.placement import Place, host_cores
 from udfs.inference.host.placement import task as spark_task
 from udfs.inference.host.wire import Request
 from udfs.inference.stream import stream
@@ -24,13 +25,14 @@ _residents: dict[int, Residents] = {}
 
 
 def run_in_process(
-    batches: Iterator[pa.RecordBatch], request: Request, cores: int | None, reason: str
+    batches: Iterator[pa.RecordBatch], request: Request, place: Place, cores: int | None, reason: str
 ) -> Iterator[pa.RecordBatch]:
     """Do what a host would do, here.
 
     Args:
         batches: of the task's inputs.
         request: which model, which task.
+        place: where; this process then sees no other GPU, unless it has begun with CUDA before.
         cores: threads that decode, and on the CPU run the model; None: spark.task.cpus.
         reason: why there is no host; said once in this process's log.
 
@@ -40,6 +42,8 @@ def run_in_process(
     Raises:
         ModelError: the model cannot be opened, or is another than the driver's.
     """
+    if place.address is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = place.address
     residents = _residents_here(cores, reason)
     name = f"{socket.gethostname()}:{os.getpid()}"
     with residents.engine(request.reference, request.batch_size) as engine:
@@ -57,7 +61,7 @@ def _residents_here(cores: int | None, reason: str) -> Residents:
         if os.getpid() not in _residents:
             running = spark_task()
             _one_thread_per_operation()
-            _residents[os.getpid()] = Residents(cores or (running.cpus() if running is not None else _cores()))
+            _residents[os.getpid()] = Residents(cores or (running.cpus() if running is not None else host_cores()))
             sys.stderr.write(f"claimlens: {reason}; this process ({os.getpid()}) holds the model itself\n")
         return _residents[os.getpid()]
 
@@ -68,9 +72,3 @@ def _one_thread_per_operation() -> None:
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.set_num_threads(1)
-
-
-def _cores() -> int:
-    import joblib
-
-    return int(joblib.cpu_count())

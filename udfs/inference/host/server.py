@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import pyarrow as pa
 
-from udfs.errors import ClaimlensError, ModelError, first_line
+from udfs.errors import ClaimlensError, first_line
 from udfs.inference.host.connection import PeerGoneError, streams
 from udfs.inference.host.running import RunningProcess
 from udfs.inference.host.wire import GREETING, Answer, Request
@@ -105,21 +105,15 @@ class Host:
                 self._idle_since = time.monotonic()
 
     def _answer(self, reading: BinaryIO, writing: BinaryIO) -> None:
+        from udfs.inference.host.model_cache import refuse_another
+
         request = Request.receive(reading)
         try:
             with ExitStack() as held:
                 with _said(writing, f"model {request.reference.name} loads"):
                     engine = held.enter_context(self._models().engine(request.reference, request.batch_size))
-                key = engine.model_key
-                if key != request.model_key:
-                    raise ModelError(
-                        f"model {request.reference.name} on {socket.gethostname()} has the key {key}, the driver's has "
-                        f"{request.model_key}; give every node the same files."
-                    )
+                refuse_another(engine, request)
                 task = task_named(request.task)
-                if task.name not in engine.tasks:
-                    can = ", ".join(sorted(engine.tasks))
-                    raise ModelError(f"model {request.reference.name} does not do {task.name}; it does {can}.")
                 Answer(window=engine.window).send(writing)
                 self._stream(engine, task, reading, writing)
         except ClaimlensError as error:

@@ -33,6 +33,10 @@ TUNING = {
 """Environment of a host: what has to be decided before its process begins."""
 
 
+class NoChildProcessError(Exception):
+    """The system allows this process no child; who asks has to do without a host."""
+
+
 def connected(
     place: Place,
     cores: int | None,
@@ -51,6 +55,7 @@ def connected(
         waiting: is told what it waits for, if it does.
 
     Raises:
+        NoChildProcessError: no process may be started here.
         EnvironmentMissingError: the host does not start.
     """
     directory = host_directory(place, lasting=lasting)
@@ -128,9 +133,12 @@ def _started(
         environment["CUDA_VISIBLE_DEVICES"] = place.address
         environment.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # as nvidia-smi counts, and Spark's addresses
     with (directory / "log").open("wb") as log:
-        return _Outliving(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-        )
+        try:
+            return _Outliving(
+                command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        except OSError as error:
+            raise NoChildProcessError(f"no process can be started on {socket.gethostname()} ({error})") from error
 
 
 class _Outliving(subprocess.Popen[bytes]):

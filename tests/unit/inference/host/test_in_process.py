@@ -1,16 +1,22 @@
 """Where no host may be started the task holds the model itself, and the rows are none the worse for it."""
 
+import dataclasses
+import errno
+import os
+
 import numpy as np
 import pytest
 
 from tests.unit.inference.faulty_encoder import BROKEN, batch, lowest_cosine, mixed_photos, reference_vectors
 from udfs.errors import ModelError
-from udfs.functions.embed import ARROW_EMBEDDING_SCHEMA
+from udfs.functions.embed import ARROW_EMBEDDING_SCHEMA, embed_photo_batches
 from udfs.inference.host import in_process
 from udfs.inference.host.in_process import run_in_process
+from udfs.inference.host.placement import Place
 from udfs.inference.host.wire import Request
 
 PHOTOS = mixed_photos()
+CPU = Place("cpu")
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +37,7 @@ def asked(clip, clip_encoder, **changes) -> Request:
 
 def test_the_task_gives_what_a_host_would(clip, clip_encoder, capfd):
     contents = [PHOTOS[0], *BROKEN.values(), *PHOTOS[1:]]
-    results = list(run_in_process(iter([batch("jpeg", contents)]), asked(clip, clip_encoder), 2, "no host"))
+    results = list(run_in_process(iter([batch("jpeg", contents)]), asked(clip, clip_encoder), CPU, 2, "no host"))
     rows = [row for result in results for row in result.to_pylist()]
     assert results[0].schema == ARROW_EMBEDDING_SCHEMA
     assert [row["error_code"] for row in rows] == [None, *BROKEN, *[None] * (len(PHOTOS) - 1)]
@@ -44,7 +50,7 @@ def test_the_task_gives_what_a_host_would(clip, clip_encoder, capfd):
 
 def test_the_model_stays_for_the_next_task(clip, clip_encoder, capfd):
     for _ in range(2):
-        (*_, last) = run_in_process(iter([batch("jpeg", PHOTOS[:3])]), asked(clip, clip_encoder), 1, "no host")
+        (*_, last) = run_in_process(iter([batch("jpeg", PHOTOS[:3])]), asked(clip, clip_encoder), CPU, 1, "no host")
     assert dict(last.column("measures")[0].as_py())["loads"] == 1
     assert capfd.readouterr().err.count("no host") == 1
 
@@ -55,4 +61,27 @@ def test_the_model_stays_for_the_next_task(clip, clip_encoder, capfd):
 )
 def test_what_a_host_refuses_is_refused_here(clip, clip_encoder, changes, message):
     with pytest.raises(ModelError, match=message):
-        list(run_in_process(iter([batch("jpeg", PHOTOS[:1])]), asked(clip, clip_encoder, **changes), 1, "no host"))
+        list(run_in_process(iter([batch("jpeg", PHOTOS[:1])]), asked(clip, clip_encoder, **changes), CPU, 1, "no host"))
+
+
+def here(run) -> bool:
+    """Whether it was this process that held the model."""
+    (result, *_) = run(iter([batch("jpeg", PHOTOS[:2])]))
+    assert result.column("status").to_pylist()[0] == "ok"
+    return result.column("worker")[0].as_py().endswith(f":{os.getpid()}")
+
+
+def test_where_no_process_may_be_started_the_task_does_without(clip, monkeypatch, tmp_path, capfd):
+    def refused(*_, **__):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr("udfs.inference.host.directory.parent_process", lambda: 1)  # nobody has a host there
+    monkeypatch.setattr("udfs.inference.host.start._Outliving", refused)
+    assert here(embed_photo_batches(clip))
+    assert "no process can be started" in capfd.readouterr().err
+
+
+def test_the_setting_asks_for_it(clip, capfd):
+    assert here(embed_photo_batches(dataclasses.replace(clip, host="task")))
+    assert "host is task" in capfd.readouterr().err
+    assert not here(embed_photo_batches(clip))

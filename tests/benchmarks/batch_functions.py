@@ -108,10 +108,10 @@ def same_kernel(model_directory: str, threads: int) -> BatchFunction:
 
 def kernel_encoder(model_directory: Path) -> Any:
     """The encoder as the product loads it by default."""
-    from udfs.models import ModelReference
+    from tests.benchmarks.models import reference_to
     from udfs.models.transformers.kind import load_encoder
 
-    return load_encoder(ModelReference(name=str(model_directory), device="cpu"))
+    return load_encoder(reference_to(model_directory, "cpu"))
 
 
 def as_lists(vectors: "Sequence[NDArray[np.float32] | None]") -> Any:

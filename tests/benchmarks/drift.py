@@ -20,7 +20,7 @@ def measure_drift(work: Work, began: float) -> dict[str, Any]:
 
     from tests.benchmarks.batch_functions import opened
     from tests.benchmarks.fidelity import fidelity, slow_vectors
-    from udfs.models import ModelReference
+    from tests.benchmarks.models import reference_to
 
     batches = (batch for file in work.files() for batch in pq.ParquetFile(file).iter_batches(8, columns=["jpeg"]))
     jpegs: list[bytes] = []
@@ -28,7 +28,7 @@ def measure_drift(work: Work, began: float) -> dict[str, Any]:
         jpegs += [jpeg for jpeg in batch["jpeg"].to_pylist() if opened(jpeg) is not None]
         if len(jpegs) >= SAMPLE:
             break
-    reference, jpegs = ModelReference(name=str(work.model), device="cpu"), jpegs[:SAMPLE]
+    reference, jpegs = reference_to(work.model, "cpu"), jpegs[:SAMPLE]
     slow = slow_vectors(reference, jpegs)
     centres = KMeans(LABELS, n_init=4, random_state=0).fit(slow)
     return asdict(fidelity(reference, jpegs, head=centres.predict, expected=slow))

@@ -20,8 +20,8 @@ def measure_growth(work: Work, began: float) -> dict[str, Any]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    from tests.benchmarks.models import reference_to
     from udfs.functions.embed import embed_photo_batches
-    from udfs.models import ModelReference
 
     names = ["entity_id", "jpeg"]
 
@@ -35,7 +35,7 @@ def measure_growth(work: Work, began: float) -> dict[str, Any]:
                 yield batch.rename_columns(names)
 
     host, done, samples = 0, 0, []
-    for batch in embed_photo_batches(ModelReference(name=str(work.model)))(cycled()):
+    for batch in embed_photo_batches(reference_to(work.model))(cycled()):
         host = host or int(batch.column("worker")[0].as_py().rpartition(":")[2])
         before, done = done, done + batch.num_rows
         if before // SAMPLED_EVERY != done // SAMPLED_EVERY:

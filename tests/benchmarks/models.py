@@ -6,11 +6,14 @@ depend on what it knows.
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+    from udfs.models import ModelReference
 
 SHARED_MOBILENET = Path(__file__).resolve().parents[3] / "shared" / "models" / "mobilenet-v1-1.0-224"
 ENCODERS = ("mobilenet", "clip")
@@ -24,6 +27,19 @@ def model_directory(root: Path, encoder: str, mobilenet: Path | None = None) -> 
         given = mobilenet or (SHARED_MOBILENET if SHARED_MOBILENET.is_dir() else None)
         return given.resolve() if given else _built(root / "mobilenet-random", _build_mobilenet)
     return _built(root / "clip-vit-b-32-random", _build_clip)
+
+
+def reference_to(directory: Path, device: str = "auto") -> "ModelReference":
+    """The encoder in the precision that `claimlens doctor` advises on this machine, as a user would set it."""
+    from udfs.inference.host.placement import gpu_count
+    from udfs.models import ModelReference, settled
+    from udfs.models.transformers.precision import better_dtype
+
+    plain = ModelReference(str(directory), device=device)
+    better = better_dtype(settled(plain), has_gpu=device == "auto" and gpu_count() > 0)
+    if better == "models.photo.dtype=bfloat16":
+        return replace(plain, dtype="bfloat16")
+    return plain if better is None else replace(plain, device="cuda")
 
 
 def _built(directory: Path, build: Callable[[Path], None]) -> Path:

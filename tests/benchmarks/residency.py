@@ -31,12 +31,12 @@ def _start(work: Work, way: str, tasks: int) -> Pass:
 
     from jobs.settings.sections import SparkSettings
     from jobs.spark.session import spark_session
+    from tests.benchmarks.models import reference_to
     from udfs.functions.embed import EMBEDDING_SCHEMA, embed_photo_batches
-    from udfs.models import ModelReference
 
     spark = spark_session(SparkSettings(master=f"local[{tasks}]"))
     if way == "host":
-        embed: Any = embed_photo_batches(ModelReference(name=str(work.model)))
+        embed: Any = embed_photo_batches(reference_to(work.model))
         schema: Any = EMBEDDING_SCHEMA
     else:
         schema = "entity_id string, vector array<float>"

@@ -28,8 +28,8 @@ def profile_stages(work: Work, began: float) -> dict[str, Any]:
 
     from jobs.settings.sections import SparkSettings
     from jobs.spark.session import spark_session
+    from tests.benchmarks.models import reference_to
     from udfs.functions.embed import EMBEDDING_SCHEMA, embed_photo_batches
-    from udfs.models import ModelReference
 
     spark = spark_session(SparkSettings(master=f"local[{work.cores}]"))
     shutil.rmtree(work.scratch, ignore_errors=True)
@@ -39,7 +39,7 @@ def profile_stages(work: Work, began: float) -> dict[str, Any]:
         for batch in batches:
             yield batch.select(["entity_id"])
 
-    embedded = photos.mapInArrow(embed_photo_batches(ModelReference(name=str(work.model))), EMBEDDING_SCHEMA)
+    embedded = photos.mapInArrow(embed_photo_batches(reference_to(work.model)), EMBEDDING_SCHEMA)
     table = str(work.scratch / "table")
     jobs: dict[str, Callable[[], None]] = {
         "read": lambda: photos.write.format("noop").mode("overwrite").save(),

@@ -106,7 +106,7 @@ def _arrow_batches(reference: ModelReference, task: Task, batch_size: int | None
 def _not_done(name: str, task: Task) -> str:
     if task is EMBED_TEXTS:
         return (
-            f"model {name} reads photos only; to embed narratives, classify by prompts or search by words, set "
+            f"model {name} reads photos only; to embed passages, classify by prompts or search by words, set "
             f"models.photo.name to a CLIP or SigLIP model."
         )
     return f"model {name} does not do {task.name}; name another model."

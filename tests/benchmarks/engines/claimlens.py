@@ -10,11 +10,11 @@ def start(work: Work) -> Pass:
     """See contract.Engine."""
     from jobs.settings.sections import SparkSettings
     from jobs.spark.session import spark_session
+    from tests.benchmarks.models import reference_to
     from udfs.functions.embed import EMBEDDING_SCHEMA, embed_photo_batches
-    from udfs.models import ModelReference
 
     spark = spark_session(SparkSettings(master=f"local[{work.cores}]"))
-    embed = embed_photo_batches(ModelReference(name=str(work.model)))
+    embed = embed_photo_batches(reference_to(work.model))
 
     def one_pass(files: Sequence[Path], table: Path) -> None:
         photos = spark.read.parquet(*map(str, files)).withColumnRenamed("photo_id", "entity_id")

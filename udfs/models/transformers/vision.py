@@ -63,15 +63,7 @@ class VisionEncoder:
 
     def encode_texts(self, texts: Sequence[str]) -> "NDArray[np.float32]":  # noqa: ARG002 - the protocol's signature
         """Refuse: there is no text tower."""
-        raise no_text(self._name)
-
-
-def no_text(name: str) -> ModelError:
-    """The error for texts given to a model without a text tower."""
-    return ModelError(
-        f"model {name} reads photos only; to embed narratives, classify by prompts or search by words, set "
-        f"models.photo.name to a CLIP or SigLIP model."
-    )
+        raise ModelError(f"model {self._name} reads photos only; it has no text tower.")
 
 
 def pooled(output: "ModelOutput", pooling: str) -> "torch.Tensor":

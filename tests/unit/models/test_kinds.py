@@ -55,6 +55,8 @@ def installed(tmp_path: Path, monkeypatch) -> None:
     offers = "[claimlens.models]\nremote = insurer:KIND\nbroken = insurer:BROKEN\nabsent = insurer.nowhere:KIND\n"
     (tmp_path / "insurer-1.dist-info" / "entry_points.txt").write_text(offers)
     monkeypatch.syspath_prepend(str(tmp_path))
+    # A host that is there already knows nothing of a package that came later.
+    monkeypatch.setattr("udfs.inference.host.directory.parent_process", lambda: str(tmp_path))
 
 
 def test_photos_go_to_a_kind_that_a_package_adds(installed):

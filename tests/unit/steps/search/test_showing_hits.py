@@ -69,9 +69,9 @@ def test_eighty_columns_still_say_what_is_damaged_and_wide_ones_say_all():
 @pytest.mark.parametrize("width", [80, 160])
 def test_what_claims_and_users_say_cannot_command_the_terminal_or_the_page(width):
     photo = hit(claim_ids=(HOSTILE,), labels=(HOSTILE,), part=HOSTILE, reported_severities=(HOSTILE,))
-    narrative = hit(entity="narrative", claim_ids=(HOSTILE,), text=HOSTILE)
+    passage = hit(entity="passage", claim_ids=(HOSTILE,), text=HOSTILE)
     query = Query(sentence=HOSTILE, photo_name=HOSTILE, photo=b"x", where=(HOSTILE,))
-    for shown in (photo, narrative):
+    for shown in (photo, passage):
         asked = Query(**{**vars(query), "entity": shown.entity})
         for text in (printed(result(shown, query=asked), width), render_page(result(shown, query=asked), {}, HOSTILE)):
             assert not [letter for letter in text if letter in "\x00\x07\x1b\x9b\u202e\ud800"]

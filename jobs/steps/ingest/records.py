@@ -39,7 +39,9 @@ def read_records(
         return made
 
     try:
-        groups = _files_by_header(spark, located(path), lambda: reader(multiline=False)) if kind == "csv" else []
+        groups = []
+        if kind == "csv":
+            groups = _files_by_header(file_listing(spark, located(path), options), lambda: reader(multiline=False))
         if len(groups) < 2:
             return reader().load(located(path))
         parts = [reader().schema(schema).load(files) for schema, files in groups]
@@ -54,14 +56,22 @@ def read_records(
         raise InputError(f"{setting} = {path}: cannot be read as {kind} ({first_line(error)[:200]}).") from None
 
 
+def file_listing(spark: "SparkSession", path: str, options: Mapping[str, str]) -> "DataFrame":
+    """The files that a reader with these options finds at `path`: path, modificationTime, length. None is opened."""
+    reader = spark.read.format("binaryFile")
+    for key, value in options.items():
+        reader = reader.option(key, value)
+    return reader.load(path).select("path", "modificationTime", "length")
+
+
 def _files_by_header(
-    spark: "SparkSession", path: str, reader: "Callable[[], DataFrameReader]"
+    listed: "DataFrame", reader: "Callable[[], DataFrameReader]"
 ) -> "list[tuple[StructType, list[str]]]":
-    """The CSV files at a path, those with one header together: Spark reads all of a directory under the first one's.
+    """The CSV files of a listing, those with one header together: Spark reads all of a directory under the first one's.
 
     `reader` reads line by line: to learn the columns of a file of longer records, Spark takes its name for a glob.
     """
-    files = [row["path"] for row in spark.read.format("binaryFile").load(path).select("path").sort("path").collect()]
+    files = [row["path"] for row in listed.select("path").sort("path").collect()]
     alike: dict[tuple[str, ...], tuple[StructType, list[str]]] = {}
     for file in map(literal_path, files if len(files) > 1 else []):
         schema = reader().load(file).schema

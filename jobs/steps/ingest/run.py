@@ -88,7 +88,7 @@ def _waiting(context: JobContext, snapshot: Snapshot) -> int:
 
 def _claims(context: JobContext, last: LastRun, details: dict[str, Any]) -> dict[str, Any]:
     settings = context.settings.ingest.claims
-    state = source_state(context, settings, settings.path, settings.format)
+    state = source_state(context, settings, settings.path, settings.format, options=settings.options)
     details["sources"]["claims"] = state
     left = last.left("claims", state, context.lakehouse.versions("claims"))
     if left is None:
@@ -100,7 +100,7 @@ def _claims(context: JobContext, last: LastRun, details: dict[str, Any]) -> dict
 def _links(context: JobContext, last: LastRun, versions: Mapping[str, int], details: dict[str, Any]) -> dict[str, Any]:
     settings = context.settings.ingest
     path = settings.links.path if settings.links.kind == "metadata" else None
-    state = source_state(context, settings.links, path, settings.links.format, str(settings.photos))
+    state = source_state(context, settings.links, path, settings.links.format, place=str(settings.photos))
     details["sources"]["links"] = state
     left = last.left("links", state, {table: versions[table] for table in LINKS})
     return link_photos(context) if left is None else left | {"written": 0, "removed": 0}

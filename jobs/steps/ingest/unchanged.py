@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jobs.job.context import JobContext
 from jobs.lakehouse.contracts import JOB_RUNS
 from jobs.lakehouse.places import located
+from jobs.steps.ingest.records import file_listing
 
 if TYPE_CHECKING:
     from jobs.settings.sections import Section
@@ -43,24 +44,33 @@ def last_run(context: JobContext) -> LastRun:
 
 
 def source_state(
-    context: JobContext, settings: "Section", path: str | None, kind: str | None, *others: str
+    context: JobContext,
+    settings: "Section",
+    path: str | None,
+    kind: str,
+    *,
+    options: Mapping[str, str] | None = None,
+    place: str = "",
 ) -> str | None:
-    """A hash of settings and of the names, times and lengths of the files at `path`; None when these do not tell."""
+    """A hash of the settings, and of the names, times and lengths of the files at `path`; None when these do not tell.
+
+    `options` are those of whoever reads the files: some of them decide which files there are. `place` is hashed along.
+    """
     files: tuple[Any, ...] = ()
     if path is not None:
-        found = _files(context, path) if kind != "delta" else None
+        found = _files(context, path, options or {}) if kind != "delta" else None
         if found is None:
             return None
         files = found
-    return hashlib.sha256(repr((settings, files, others)).encode()).hexdigest()[:16]
+    return hashlib.sha256(repr((settings, files, place)).encode()).hexdigest()[:16]
 
 
-def _files(context: JobContext, path: str) -> tuple[Any, ...] | None:
+def _files(context: JobContext, path: str, options: Mapping[str, str]) -> tuple[Any, ...] | None:
     from pyspark.errors import PySparkException
     from pyspark.sql import functions as F
 
     try:
-        files = context.spark.read.format("binaryFile").load(located(path))
+        files = file_listing(context.spark, located(path), options)
         told = files.select(F.xxhash64("path", "modificationTime", "length").alias("file"))
         counted = told.agg(F.count(F.lit(1)), F.bit_xor("file")).collect()[0]
     except PySparkException:

@@ -1,84 +1,121 @@
-"""What has no vector yet under a model_key: work to do is what the tables lack, for embed and for estimate alike."""
+"""What has no vector yet under a model_key, and which vectors nobody needs any more, for embed and estimate alike.
 
-from dataclasses import dataclass
+Photos and passages on the one side and vectors on the other are two sets of ids. They are compared by buckets of the
+id's hash: a bucket whose ids, hashed and combined by exclusive or, come to the same on both sides holds the same ids on
+both, but for a chance of 2^-64. Only the buckets that differ are joined. So there is no bookmark to lose, and the work
+follows what has changed and not what there is.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from jobs.job.context import JobContext
-from jobs.lakehouse.waves import Wave
+from jobs.lakehouse.contracts import EMBEDDINGS, PASSAGES, PHOTOS
 from udfs.outcome import Status
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
-KEY = ("entity_id",)
+    from jobs.lakehouse.snapshot import Snapshot
+    from jobs.lakehouse.tables import Lakehouse
+
+KEY = "entity_id"
+BUCKETS = 1 << 14
+"""A hundred changes touch less than one row in a hundred."""
+SOURCES = (PHOTOS.name, PASSAGES.name, EMBEDDINGS.name)
+"""Tables that pending work is found in."""
 
 
 @dataclass(frozen=True)
 class Pending:
-    """Rows of one entity that lack a vector: `arrivals` is (microseconds since the epoch, rows), `total` counts all
-    rows of the entity, with and without."""
+    """Rows of one entity that may be embedded. `total` counts them, with and without a vector; `differing` are the
+    buckets in which ids and vectors are not the same."""
 
     entity: str
-    arrivals: tuple[tuple[int, int], ...]
-    total: int
     source: "DataFrame"
     """All rows: entity_id, content, arrived_at."""
-    keys: "DataFrame"
-    """Of those that are pending entity_id, arrived_at."""
+    stored: "DataFrame"
+    """Keys of the entity's vectors, of any model: those of embeddings."""
+    model_key: str
+    total: int = 0
+    differing: Sequence[int] = field(default=(), repr=False)
 
     @property
-    def rows(self) -> int:
-        """How many rows are pending."""
-        return sum(rows for _, rows in self.arrivals)
+    def keys(self) -> "DataFrame":
+        """Of what lacks a vector entity_id and arrived_at."""
+        done = self._within(self.stored).where(f"model_key = '{self.model_key}'")
+        return self._within(self.source).select(KEY, "arrived_at").join(done.select(KEY), KEY, "left_anti")
 
     @property
-    def frame(self) -> "DataFrame":
-        """All pending rows: entity_id, content."""
-        return self.source.join(self.keys.select(*KEY), list(KEY), "left_semi").select(*KEY, "content")
+    def stale(self) -> "DataFrame":
+        """Keys of vectors, of any model, whose photo or passage is no longer there."""
+        return self._within(self.stored).join(self._within(self.source).select(KEY), KEY, "left_anti")
 
-    def wave(self, wave: Wave) -> "DataFrame":
-        """The pending rows of one wave: entity_id, content. Photos are read, never shuffled."""
-        from pyspark.sql import functions as F
+    def current(self, lakehouse: "Lakehouse") -> "DataFrame":
+        """entity_id of every row of the source as it is now, and not as it was pinned."""
+        if self.entity == "photo":
+            return _photos(lakehouse.read(PHOTOS.name)).select(KEY)
+        return _passages(lakehouse.read(PASSAGES.name)).select(KEY)
 
-        arrived = F.col("arrived_at").between(
-            F.timestamp_micros(F.lit(wave.first)), F.timestamp_micros(F.lit(wave.last))
-        )
-        keys = self.keys.where(arrived)
-        if wave.parts > 1:
-            keys = keys.where(F.pmod(F.xxhash64("entity_id"), F.lit(wave.parts)) == wave.part)
-        return (
-            self.source.where(arrived)
-            .join(keys.select(*KEY).hint("broadcast"), list(KEY), "left_semi")
-            .select(*KEY, "content")
-        )
+    def _within(self, rows: "DataFrame") -> "DataFrame":
+        if not self.differing:
+            return rows.limit(0)
+        if len(self.differing) > BUCKETS // 4:  # nearly all there is
+            return rows
+        return rows.where(_bucket().isin(list(self.differing)))
 
 
-def pending_entities(context: JobContext, model_key: str, *, has_text: bool) -> list[Pending]:
-    """What may be embedded, photos first. Creates no table: one that is absent has no rows."""
-    from pyspark.sql import functions as F
-
-    lakehouse, settings = context.lakehouse, context.settings.embed
+def pending_entities(context: JobContext, snapshot: "Snapshot", model_key: str, *, has_text: bool) -> list[Pending]:
+    """What may be embedded, photos first, compared with the vectors there are. A table that is absent, or that nobody
+    has filled yet, is left out: vectors that came with a migration wait there for their passages."""
+    settings = context.settings.embed
     sources: dict[str, DataFrame] = {}
-    if settings.photos and lakehouse.exists("photos"):
-        photos = lakehouse.read("photos").where(F.col("status") == Status.OK)
-        sources["photo"] = photos.selectExpr("photo_id AS entity_id", "jpeg AS content", "ingested_at AS arrived_at")
-    if settings.passages and has_text and lakehouse.exists("passages"):
-        passages = lakehouse.read("passages")
-        sources["passage"] = passages.selectExpr(
-            "passage_id AS entity_id", "text AS content", "first_seen AS arrived_at"
-        )
-    return [_pending(context, model_key, entity, source) for entity, source in sources.items()]
+    if settings.photos and snapshot.versions.get(PHOTOS.name):
+        sources["photo"] = _photos(snapshot.read(PHOTOS.name))
+    if settings.passages and has_text and snapshot.versions.get(PASSAGES.name):
+        sources["passage"] = _passages(snapshot.read(PASSAGES.name))
+    vectors = snapshot.read(EMBEDDINGS.name).select(*EMBEDDINGS.key)
+    found = [
+        Pending(entity, source, vectors.where(f"entity = '{entity}'"), model_key) for entity, source in sources.items()
+    ]
+    compared = _compared(found) if found else {}
+    return [
+        Pending(rows.entity, rows.source, rows.stored, model_key, *compared.get(rows.entity, (0, ()))) for rows in found
+    ]
 
 
-def _pending(context: JobContext, model_key: str, entity: str, source: "DataFrame") -> Pending:
+def _compared(entities: Sequence[Pending]) -> Mapping[str, tuple[int, Sequence[int]]]:
+    """Entity -> rows of its source, and the buckets that differ; all in one query."""
+    from functools import reduce
+
     from pyspark.sql import functions as F
 
-    keys = source.select(*KEY, "arrived_at")
-    if context.lakehouse.exists("embeddings"):
-        done = context.lakehouse.read("embeddings").where(
-            (F.col("model_key") == model_key) & (F.col("entity") == entity)
-        )
-        keys = keys.join(done.select(*KEY), list(KEY), "left_anti")
-    counted = keys.groupBy(F.unix_micros("arrived_at").alias("micros")).agg(F.count(F.lit(1)).alias("rows")).collect()
-    arrivals = tuple(sorted((row["micros"], row["rows"]) for row in counted))
-    return Pending(entity, arrivals, source.count(), source, keys)
+    sides = []
+    for rows in entities:
+        done = rows.stored.where(F.col("model_key") == rows.model_key)
+        for side, wanted in ((rows.source, 1), (done, 0)):
+            sides.append(side.select(F.lit(rows.entity).alias("entity"), KEY, F.lit(wanted).alias("wanted")))
+    both = reduce(lambda one, other: one.union(other), sides)
+    buckets = both.groupBy("entity", _bucket().alias("bucket")).agg(
+        F.sum("wanted").alias("rows"), F.bit_xor(F.xxhash64(KEY)).alias("difference")
+    )
+    differs = F.when(F.col("difference") != 0, F.col("bucket"))
+    told = buckets.groupBy("entity").agg(F.sum("rows").alias("rows"), F.collect_list(differs).alias("differing"))
+    return {row["entity"]: (int(row["rows"]), tuple(row["differing"])) for row in told.collect()}
+
+
+def _photos(rows: "DataFrame") -> "DataFrame":
+    fine = rows.where(f"status = '{Status.OK}'")
+    return fine.selectExpr("photo_id AS entity_id", "jpeg AS content", "ingested_at AS arrived_at")
+
+
+def _passages(rows: "DataFrame") -> "DataFrame":
+    return rows.selectExpr("passage_id AS entity_id", "text AS content", "first_seen AS arrived_at")
+
+
+def _bucket() -> "Column":
+    from pyspark.sql import functions as F
+
+    # Another seed than the compared hash has, so that the bucket says nothing about it.
+    return F.pmod(F.hash(KEY), F.lit(BUCKETS))

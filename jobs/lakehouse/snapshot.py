@@ -18,11 +18,7 @@ class Snapshot:
         """Pin these tables, or without any all that there are; or go back to the versions `at`."""
         self.spark = lakehouse.spark
         self._lakehouse = lakehouse
-        self.versions = (
-            dict(at)
-            if at is not None
-            else {table: lakehouse.version(table) for table in tables or CONTRACTS if lakehouse.exists(table)}
-        )
+        self.versions = lakehouse.versions_there(*(tables or CONTRACTS)) if at is None else dict(at)
 
     def read(self, name: str) -> "DataFrame":
         """The table's rows, or no rows where the table is absent."""

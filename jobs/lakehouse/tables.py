@@ -1,6 +1,8 @@
 """The tables in Delta, by catalog name or by path: created if absent, verified, migrated or refused."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from jobs.lakehouse.contracts import CONTRACTS, TableContract
 from jobs.lakehouse.errors import table_is_absent
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 
     from jobs.settings.sections import TableSettings
 
+T = TypeVar("T")
 VERSION_PROPERTY = "claimlens.contract"
 
 
@@ -30,12 +33,12 @@ class Lakehouse:
 
     @property
     def staging(self) -> str:
-        """Directory in which waves wait between inference and commit."""
-        return located(self._settings.staging or f"{self._settings.root}/_staging")
+        """Directory in which waves wait between inference and commit, each run's in one of its own."""
+        return located(f"{self._settings.staging or f'{self._settings.root}/_staging'}/waves")
 
     @property
     def checkpoints(self) -> str:
-        """Directory for the checkpoints of streams."""
+        """Directory for the checkpoints of streams: beside the waves, so that no cleaning of these finds it."""
         return located(f"{self._settings.staging or self._settings.root}/_checkpoints")
 
     def path(self, table: str) -> str | None:
@@ -63,14 +66,23 @@ class Lakehouse:
         Raises:
             TableContractError: a table has another contract or schema, and no migration leads here; it is untouched.
         """
-        for table in tables:
-            if table not in self._verified:
-                detail = self._detail(table)
-                if detail is None:
-                    self._create(CONTRACTS[table])
-                else:
-                    self._verify(CONTRACTS[table], self._migrated(CONTRACTS[table], detail))
-                self._verified.add(table)
+        self._each(tables, self._ensure)
+
+    def _ensure(self, table: str) -> None:
+        if table not in self._verified:
+            detail = self._detail(table)
+            if detail is None:
+                self._create(CONTRACTS[table])
+            else:
+                self._verify(CONTRACTS[table], self._migrated(CONTRACTS[table], detail))
+            self._verified.add(table)
+
+    def _each(self, tables: Sequence[str], ask: "Callable[[str], T]") -> "dict[str, T]":
+        """Ask about every table, at the same time: each question waits for storage most of its time."""
+        if len(tables) < 2:
+            return {table: ask(table) for table in tables}
+        with ThreadPoolExecutor(max_workers=len(tables)) as pool:
+            return dict(zip(tables, pool.map(ask, tables), strict=True))
 
     def read(self, table: str, version: int | None = None) -> "DataFrame":
         """The table's rows, now or at a version; no rows where it is absent. Creates and alters nothing.
@@ -103,8 +115,21 @@ class Lakehouse:
         return int(row["version"])
 
     def versions(self, *tables: str) -> dict[str, int]:
-        """Newest Delta version of each table."""
-        return {table: self.version(table) for table in tables}
+        """Newest Delta version of each table.
+
+        Raises:
+            TableContractError: a table is absent, or has another contract or schema.
+        """
+        return self._each(tables, self.version)
+
+    def versions_there(self, *tables: str) -> dict[str, int]:
+        """Newest Delta version of each of these tables that is there.
+
+        Raises:
+            TableContractError: a table has another contract or schema.
+        """
+        found = self._each(tables, lambda table: self.version(table) if self._readable(table) else None)
+        return {table: version for table, version in found.items() if version is not None}
 
     def table_id(self, table: str) -> str:
         """Delta's own id of the table: another one means that it was dropped and made anew."""

@@ -3,14 +3,17 @@
 import random
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from jobs.lakehouse.contracts import CONTRACTS
 from jobs.lakehouse.errors import was_beaten
 from jobs.lakehouse.places import remove_directory
+from jobs.lakehouse.sql import identifier, literal
 from jobs.lakehouse.tables import Lakehouse
+from udfs.outcome import ERROR_CODES
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row
 
 ATTEMPTS = 8
+ROWS = "rows"
 
 
 @dataclass(frozen=True)
@@ -51,23 +55,24 @@ class Wave:
 
 
 def stage(lakehouse: Lakehouse, frame: "DataFrame", run_id: str) -> Wave:
-    """Run `frame` once and keep its rows as Parquet. Counts rows, and failures by code where it has a status."""
+    """Run `frame` once and keep its rows as Parquet. Counts rows, and failures by code where it has a status, as they
+    are written."""
+    from pyspark.sql import Observation
     from pyspark.sql import functions as F
 
     path = f"{lakehouse.staging}/{run_id}/{uuid.uuid4().hex}"
+    codes = ERROR_CODES if "error_code" in frame.columns else ()
+    seen = Observation(uuid.uuid4().hex)
+    counts = [F.count(F.lit(1)).alias(ROWS), *(F.count_if(F.col("error_code") == code).alias(code) for code in codes)]
     try:
-        frame.write.parquet(path)
+        frame.observe(seen, *counts).write.parquet(path)
+        found = seen.get
     except BaseException:
         remove_directory(path)
         raise
     staged = lakehouse.spark.read.schema(frame.schema).parquet(path)
-    if "error_code" in frame.columns:
-        counted = staged.groupBy("error_code").agg(F.count(F.lit(1)).alias("rows")).collect()
-        rows = sum(row["rows"] for row in counted)
-        by_code = {row["error_code"]: row["rows"] for row in counted if row["error_code"] is not None}
-    else:
-        rows, by_code = staged.count(), {}
-    return Wave(staged, path, rows, by_code)
+    # Spark leaves nothing to observe in a plan that it sees to be empty.
+    return Wave(staged, path, found.get(ROWS) or 0, {code: found[code] for code in codes if found.get(code)})
 
 
 def append_new(lakehouse: Lakehouse, frame: "DataFrame", table: str) -> None:
@@ -82,16 +87,22 @@ def append_new(lakehouse: Lakehouse, frame: "DataFrame", table: str) -> None:
         writer.save(path)
 
 
-def append_once(lakehouse: Lakehouse, frame: "DataFrame", table: str) -> int:
+def append_once(
+    lakehouse: Lakehouse, frame: "DataFrame", table: str, *, fixed: Mapping[str, str] = MappingProxyType({})
+) -> int:
     """Insert the rows whose key the table does not hold yet; atomic, safe to repeat, safe beside another run.
 
     `frame` must be cheap to read twice: a staged wave or a plain query, never inference itself (Delta may read the
     source of a MERGE more than once). Columns beyond the contract's are left out.
 
+    Args:
+        fixed: key columns that have one value in all of `frame`, such as model_key: told as constants, they keep Delta
+            from reading rows of other values, and from colliding with who writes those.
+
     Returns:
         The number of rows that were inserted.
     """
-    result = _merge(lakehouse, frame, table, "WHEN NOT MATCHED THEN INSERT *")
+    result = _merge(lakehouse, frame, table, "WHEN NOT MATCHED THEN INSERT *", fixed)
     return int(result["num_inserted_rows"])
 
 
@@ -104,10 +115,11 @@ def upsert(lakehouse: Lakehouse, frame: "DataFrame", table: str, *, compare: tup
     from pyspark.sql import functions as F
 
     lakehouse.ensure(table)
-    differs = " OR ".join(f"NOT (target.`{column}` <=> source.`{column}`)" for column in compare)
+    names = [identifier(column) for column in compare]
+    differs = " OR ".join(f"NOT (target.{name} <=> source.{name})" for name in names)
     key = CONTRACTS[table].key
     stored = lakehouse.read(table).select(*key, *compare).alias("target")
-    same = " AND ".join(f"source.`{column}` = target.`{column}`" for column in key)
+    same = " AND ".join(_equal(key))
     # Delta commits a version even for a MERGE that changes nothing.
     if frame.alias("source").join(stored, F.expr(f"{same} AND NOT ({differs})"), "left_anti").isEmpty():
         return 0, 0
@@ -123,20 +135,27 @@ def delete_keys(lakehouse: Lakehouse, keys: "DataFrame", table: str) -> int:
         The number of rows that were deleted.
     """
     lakehouse.ensure(table)
-    joined = " AND ".join(f"target.`{column}` = source.`{column}`" for column in keys.columns)
+    joined = " AND ".join(_equal(keys.columns))
     statement = (
         f"MERGE INTO {lakehouse.name(table)} target USING {{source}} source ON {joined} WHEN MATCHED THEN DELETE"
     )
     return int(_committed(lakehouse, statement, keys.dropDuplicates())["num_deleted_rows"])
 
 
-def _merge(lakehouse: Lakehouse, frame: "DataFrame", table: str, clauses: str) -> "Row":
+def _merge(
+    lakehouse: Lakehouse, frame: "DataFrame", table: str, clauses: str, fixed: Mapping[str, str] = MappingProxyType({})
+) -> "Row":
     lakehouse.ensure(table)
     contract = CONTRACTS[table]
     rows = frame.select(*(column.name for column in contract.columns)).dropDuplicates(list(contract.key))
-    joined = " AND ".join(f"target.`{column}` = source.`{column}`" for column in contract.key)
+    constants = [f"target.{identifier(column)} = {literal(value)}" for column, value in fixed.items()]
+    joined = " AND ".join([*constants, *_equal(contract.key)])
     statement = f"MERGE INTO {lakehouse.name(table)} target USING {{source}} source ON {joined} {clauses}"
     return _committed(lakehouse, statement, rows)
+
+
+def _equal(columns: Iterable[str]) -> list[str]:
+    return [f"target.{identifier(column)} = source.{identifier(column)}" for column in columns]
 
 
 def _committed(lakehouse: Lakehouse, statement: str, source: "DataFrame") -> "Row":

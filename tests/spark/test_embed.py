@@ -5,6 +5,8 @@ from pyspark.sql import functions as F
 
 from jobs import embed
 from jobs.job.context import JobContext
+from jobs.job.pending import KEY, SOURCES, pending_entities
+from jobs.lakehouse.plan import staged_plan
 from jobs.lakehouse.writes import delete_keys
 from tests.conftest import settings_in
 from tests.models import build_clip, build_vit
@@ -117,22 +119,40 @@ def test_a_process_that_is_killed_costs_a_retry_and_no_photo(context, tmp_path):
     assert {row["worker"] for row in rows} - {flag.read_text()}
 
 
-def test_a_wave_reads_only_the_files_that_arrived_in_it(context):
-    from jobs.job.pending import pending_entities
-    from jobs.lakehouse.waves import plan_waves
+def photos_pending(context):
+    snapshot = context.pin(*SOURCES)
+    (pending,) = pending_entities(context, snapshot, context.model.model_key, has_text=False)
+    return pending
 
+
+def test_a_wave_reads_only_the_files_that_arrived_in_it(context):
     arrived = [add_photos(context.lakehouse, [jpeg(colour) for colour in part]) for part in (COLOURS[:3], COLOURS[3:6])]
-    (pending,) = [rows for rows in pending_entities(context, "any key", has_text=False) if rows.entity == "photo"]
-    waves = plan_waves(pending.arrivals, 4)
-    assert [wave.rows for wave in waves] == [3, 3]
-    frames = [pending.wave(wave) for wave in waves]
-    for frame, ids in zip(frames, arrived, strict=True):
-        assert sorted(row["entity_id"] for row in frame.collect()) == sorted(ids)
-    everything = set(pending.source.inputFiles())
-    read = [set(frame.inputFiles()) for frame in frames]
+    pending = photos_pending(context)
+    with staged_plan(context.lakehouse, KEY, pending.keys, context.run_id) as plan:
+        waves = plan.waves(4)
+        assert [wave.rows for wave in waves] == [3, 3]
+        frames = [plan.rows_of(wave, pending.source) for wave in waves]
+        for frame, ids in zip(frames, arrived, strict=True):
+            assert sorted(row["entity_id"] for row in frame.collect()) == sorted(ids)
+        everything = {name for name in pending.source.inputFiles() if "/photos/" in name}
+        read = [set(frame.inputFiles()) & everything for frame in frames]
     assert all(read)
     assert read[0] | read[1] == everything
     assert not read[0] & read[1]
+
+
+def test_what_is_pending_and_stale_is_found_whatever_the_changes_are(context):
+    first = add_photos(context.lakehouse, [jpeg(colour) for colour in COLOURS[:5]])
+    embed.run(context)
+    assert not photos_pending(context).differing
+    new = add_photos(context.lakehouse, [jpeg(colour) for colour in COLOURS[5:7]])
+    gone = context.spark.createDataFrame([(first[0],)], "photo_id string")
+    delete_keys(context.lakehouse, gone, "photos")
+    pending = photos_pending(context)
+    assert pending.total == 6
+    assert {row["entity_id"] for row in pending.keys.collect()} == set(new)
+    assert [row["entity_id"] for row in pending.stale.collect()] == first[:1]
+    assert 0 < len(pending.differing) <= 3  # and nothing else is looked at
 
 
 def test_an_arrival_larger_than_a_wave_is_embedded_in_shares(context):

@@ -1,14 +1,19 @@
 """Tables keep their promises: contracts, constraints, and writes that never write twice."""
 
 import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from pyspark.sql import Row
 from pyspark.sql import functions as F
 
 from jobs.lakehouse.contracts import CONTRACTS
+from jobs.lakehouse.leftovers import remove_leftovers
 from jobs.lakehouse.tables import Lakehouse
-from jobs.lakehouse.writes import append_once, delete_keys, stage, upsert
+from jobs.lakehouse.writes import append_new, append_once, delete_keys, stage, upsert
 from jobs.settings.sections import TableSettings
+from tests.spark.rows import filled
 from udfs.errors import TableContractError
 
 
@@ -54,24 +59,43 @@ def test_appending_twice_writes_once_and_counts_by_code(lakehouse, spark):
     assert lakehouse.read("photos").count() == 3
 
 
-def test_two_runs_at_once_do_not_write_a_row_twice(lakehouse, spark, tmp_path):
-    lakehouse.ensure("photos")
-    errors = []
+def vectors(spark, numbers):
+    frame = spark.createDataFrame([(f"{number:064x}",) for number in numbers], "entity_id string")
+    unit = {"vector": F.array(F.lit(1.0)), "dimension": F.lit(1), "norm": F.lit(1.0), "status": F.lit("ok")}
+    keys = {"entity": F.lit("photo"), "model_key": F.lit("m"), "embedded_at": F.current_timestamp()}
+    return filled(frame, "embeddings", **unit, **keys)
 
-    def write():
+
+def test_two_runs_at_once_do_not_write_a_row_twice(lakehouse, spark, tmp_path):
+    lakehouse.ensure("embeddings")
+    errors, inserted = [], []
+
+    def write(numbers):
         try:
             other = Lakehouse(spark, TableSettings(root=str(tmp_path / "lakehouse")))
-            append_once(other, photo_rows(spark, range(50)), "photos")
+            with stage(other, vectors(spark, numbers), f"run {numbers.start}") as wave:
+                fixed = {"entity": "photo", "model_key": "m"}
+                inserted.append(append_once(other, wave.frame, "embeddings", fixed=fixed))
         except Exception as error:
             errors.append(error)
 
-    writers = [threading.Thread(target=write) for _ in range(3)]
+    writers = [threading.Thread(target=write, args=(range(start, start + 50),)) for start in (0, 10, 20)]
     for writer in writers:
         writer.start()
     for writer in writers:
         writer.join()
     assert errors == []
-    assert lakehouse.read("photos").count() == 50
+    assert sum(inserted) == 70
+    rows = lakehouse.read("embeddings").select("entity_id").collect()
+    assert len(rows) == len({row["entity_id"] for row in rows}) == 70
+
+
+def test_a_driver_killed_between_staging_and_commit_costs_nothing_but_the_wave(lakehouse, spark):
+    stage(lakehouse, vectors(spark, range(5)), "killed")  # and no commit, and no discard
+    assert lakehouse.read("embeddings").count() == 0
+    with stage(lakehouse, vectors(spark, range(5)), "next") as wave:
+        assert append_once(lakehouse, wave.frame, "embeddings", fixed={"model_key": "m"}) == 5
+        assert append_once(lakehouse, wave.frame, "embeddings", fixed={"model_key": "m"}) == 0
 
 
 def test_upsert_changes_only_what_differs(lakehouse, spark):
@@ -107,3 +131,35 @@ def test_a_foreign_table_is_refused_and_untouched(lakehouse, spark):
     with pytest.raises(TableContractError, match="not made by claimlens"):
         lakehouse.ensure("photos")
     assert spark.read.format("delta").load(lakehouse.path("photos")).count() == 3
+
+
+def test_reading_creates_and_migrates_nothing(lakehouse, spark, tmp_path):
+    assert lakehouse.read("photos").count() == 0
+    assert not (tmp_path / "lakehouse").exists()
+    with pytest.raises(TableContractError, match="no table photos"):
+        lakehouse.version("photos")
+
+
+def test_only_staging_of_runs_that_are_over_is_removed_and_never_a_checkpoint(spark, tmp_path):
+    settings = TableSettings(root=str(tmp_path / "lakehouse"), staging=str(tmp_path / "staging"))
+    lakehouse = Lakehouse(spark, settings)
+    run = {"run_id": "finished", "job": "embed", "status": "done", "report": "{}"}
+    numbers = dict.fromkeys(("rows_in", "written", "skipped", "failed"), 0) | dict.fromkeys(
+        ("seconds", "photos_per_second"), 0.0
+    )
+    row = Row(**run, **numbers, finished_at=datetime.now(UTC))
+    append_new(lakehouse, spark.createDataFrame([row]), "job_runs")
+    checkpoint = Path(lakehouse.checkpoints) / "source_files"
+    checkpoint.mkdir(parents=True)
+    waves = {name: stage(lakehouse, spark.range(3), name) for name in ("finished", "killed")}
+    assert remove_leftovers(lakehouse, now=datetime.now(UTC) + timedelta(hours=23), hours=24) == 1
+    assert waves["killed"].frame.count() == 3
+    assert remove_leftovers(lakehouse, now=datetime.now(UTC) + timedelta(hours=25), hours=24) == 1
+    assert list(Path(lakehouse.staging).iterdir()) == []
+    assert checkpoint.is_dir()
+
+
+def test_staging_counts_as_it_writes_also_where_there_is_nothing_to_write(lakehouse, spark):
+    for empty in (photo_rows(spark, [1]).where("status = 'failed'"), photo_rows(spark, [1]).limit(0)):
+        with stage(lakehouse, empty, "run") as wave:
+            assert (wave.rows, dict(wave.by_code), wave.frame.count()) == (0, {}, 0)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jobs.job.context import JobContext
-from jobs.job.pending import Pending
+from jobs.job.pending import KEY, Pending
+from jobs.lakehouse.plan import Plan
 from jobs.lakehouse.waves import Wave, plan_waves
 from jobs.lakehouse.writes import stage
-from udfs.errors import InputError
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -65,48 +65,51 @@ class Sample:
         return [done.rows / done.seconds / done.hosts for done in self.rounds]
 
 
-def draw_sample(context: JobContext, pending: Pending, reference: "ModelReference", slots: int) -> Sample:
+def draw_sample(context: JobContext, pending: Pending, plan: Plan, reference: "ModelReference", slots: int) -> Sample:
     """Time at most estimate.sample_photos rows for about estimate.sample_seconds, after a pass that is only warm-up.
 
     The rounds are spread over what is pending from its oldest to its newest rows, and each reads only the files of a
     few arrivals.
 
     Args:
-        pending: at least one row.
+        pending: whose rows.
+        plan: of what is pending, at least one row.
         reference: the model.
         slots: tasks that Spark runs at once.
 
     Raises:
         ModelError: the model cannot be loaded.
-        InputError: another run has embedded the rows meanwhile.
     """
     settings = context.settings
-    limit = min(pending.rows, settings.estimate.sample_photos)
+    limit = min(plan.rows, settings.estimate.sample_photos)
     tasks = settings.embed.partitions or slots
     least = min(limit, max(ROWS_PER_TASK, tasks * (settings.models.photo.batch_size or ROWS_PER_TASK)))
     context.progress.start(f"time {pending.entity}s")
 
+    def rows_of(wave: Wave) -> "DataFrame":
+        return plan.rows_of(wave, pending.source).select(KEY, "content")
+
     def passed(wave: Wave) -> Round:
-        done = _pass(context, pending, wave, reference, tasks)
+        done = _pass(context, pending.entity, rows_of(wave), reference, tasks)
         context.progress.advance(done.rows, done.failed)
         return done
 
-    first = plan_waves(pending.arrivals, least)[0]
+    first = plan_waves(plan.arrivals, least)[0]
     warming, repeated = passed(first), passed(first)
     affordable = int(repeated.rows / repeated.seconds * settings.estimate.sample_seconds)
     size = min(limit, max(least, affordable))
-    rounds = [passed(wave) for wave in spread_waves(pending.arrivals, size, min(ROUNDS, size // least))]
+    rounds = [passed(wave) for wave in spread_waves(plan.arrivals, size, min(ROUNDS, size // least))]
     context.progress.finish()
-    none, _, _ = _reading(context, pending.wave(NO_ROWS))
-    whole = plan_waves(pending.arrivals, min(settings.embed.wave_photos, settings.estimate.sample_photos))[0]
-    seconds, rows, read_tasks = _reading(context, pending.wave(whole))
+    none, _, _ = _reading(context, rows_of(NO_ROWS))
+    whole = plan_waves(plan.arrivals, min(settings.embed.wave_photos, settings.estimate.sample_photos))[0]
+    seconds, rows, read_tasks = _reading(context, rows_of(whole))
     return Sample(
         rounds,
         max(0.0, warming.wall_seconds - repeated.wall_seconds),
         warming.load_seconds,
         max(0.0, seconds - none) / rows,
         rows / read_tasks,
-        _staging_seconds(context, pending.wave(NO_ROWS)),
+        _staging_seconds(context, rows_of(NO_ROWS)),
     )
 
 
@@ -117,7 +120,7 @@ def spread_waves(arrivals: Sequence[tuple[int, int]], rows: int, number: int) ->
     return [waves[len(waves) * index // chosen] for index in range(chosen)]
 
 
-def _pass(context: JobContext, pending: Pending, wave: Wave, reference: "ModelReference", tasks: int) -> Round:
+def _pass(context: JobContext, entity: str, portion: "DataFrame", reference: "ModelReference", tasks: int) -> Round:
     from pyspark.sql import functions as F
 
     from udfs.functions.embed import embed_photo_batches, embed_text_batches
@@ -125,21 +128,17 @@ def _pass(context: JobContext, pending: Pending, wave: Wave, reference: "ModelRe
 
     settings = context.settings
     batch_size, cores = settings.models.photo.batch_size, settings.models.photo.cores
-    named = "jpeg" if pending.entity == "photo" else "text"
+    named = "jpeg" if entity == "photo" else "text"
     embed = (
         embed_photo_batches(reference, batch_size, cores=cores)
-        if pending.entity == "photo"
+        if entity == "photo"
         else embed_text_batches(reference, batch_size, cores=cores)
     )
     # Shuffled, because a part of an arrival has its files read in whole: that must not count as inference.
-    contents = pending.wave(wave).select("entity_id", F.col("content").alias(named)).repartition(tasks)
+    contents = portion.select("entity_id", F.col("content").alias(named)).repartition(tasks)
     began = time.monotonic()
     timed = contents.mapInArrow(timed_batches(embed), TIMING_SCHEMA).collect()
     wall = time.monotonic() - began
-    if not timed:
-        raise InputError(
-            f"The {pending.entity}s of the sample were embedded meanwhile; run estimate when embed has ended."
-        )
     return Round(
         rows=sum(task["rows"] for task in timed),
         failed=sum(task["failed"] for task in timed),

@@ -5,7 +5,7 @@ from typing import Any
 
 from jobs.job.context import JobContext
 from jobs.job.report import Counts, Report
-from jobs.lakehouse.places import remove_abandoned
+from jobs.lakehouse.leftovers import remove_leftovers
 from jobs.lakehouse.snapshot import Snapshot
 from jobs.lakehouse.tables import Lakehouse
 from jobs.spark.cluster import tasks_at_once
@@ -30,7 +30,7 @@ def ingest(context: JobContext) -> Report:
     """Everything new, into the tables."""
     settings, lakehouse = context.settings.ingest, context.lakehouse
     lakehouse.ensure(*TABLES)
-    remove_abandoned(lakehouse.staging, now=context.clock(), hours=context.settings.tables.staging_hours)
+    remove_leftovers(lakehouse, now=context.clock(), hours=context.settings.tables.staging_hours)
     last = last_run(context)
     details: dict[str, Any] = {"files_discovered": 0, "changed_files": 0, "claims": {}, "links": {}, "sources": {}}
     if settings.claims.path:

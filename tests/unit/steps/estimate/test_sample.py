@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.estimate import measured_from
+from jobs.steps.estimate.run import measured_from
 from jobs.steps.estimate.sample import Round, Sample, spread_waves
 
 ARRIVALS = st.dictionaries(st.integers(0, 10**15), st.integers(1, 5_000), min_size=1, max_size=40).map(

@@ -1,0 +1,97 @@
+"""One run of embed: find what is pending, work it off in waves, remove what is stale, and say what it came to."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Any
+
+from jobs.job.context import JobContext
+from jobs.job.head import head_for
+from jobs.job.pending import KEY, SOURCES, Pending, pending_entities
+from jobs.job.report import Counts, Report
+from jobs.lakehouse.contracts import EMBEDDINGS
+from jobs.lakehouse.leftovers import remove_leftovers
+from jobs.lakehouse.plan import Plan, staged_plan
+from jobs.lakehouse.writes import delete_keys, stage
+from jobs.steps.embed.comparison import compare_with_estimate
+from jobs.steps.embed.embedding import Embedding
+
+
+def dry_run(context: JobContext) -> Report:
+    """Say what waits; stages and changes nothing."""
+    snapshot = context.pin(*SOURCES)
+    entities = pending_entities(context, snapshot, context.model.model_key, has_text=context.model.has_text)
+    pending = {rows.entity: rows.keys.count() if rows.differing else 0 for rows in entities}
+    total = sum(rows.total for rows in entities)
+    counts = Counts(rows_in=total, skipped=total - sum(pending.values()))
+    details = {**_of_model(context), "photos_embedded": 0, "passages_embedded": 0, "pending": pending}
+    return Report("embed", context.run_id, "dry_run", counts, versions_in=snapshot.versions, details=details)
+
+
+def embed(context: JobContext) -> Report:
+    """Embed what has no vector, a wave at a time; see jobs.embed."""
+    lakehouse, settings, model = context.lakehouse, context.settings, context.model
+    lakehouse.ensure(EMBEDDINGS.name)
+    remove_leftovers(lakehouse, now=context.clock(), hours=settings.tables.staging_hours)
+    snapshot = context.pin(*SOURCES)
+    entities = pending_entities(context, snapshot, model.model_key, has_text=model.has_text)
+    with ExitStack() as plans:
+        work = [
+            (rows, plans.enter_context(staged_plan(lakehouse, KEY, rows.keys, context.run_id)))
+            for rows in entities
+            if rows.differing
+        ]
+        pending = {rows.entity: 0 for rows in entities} | {rows.entity: plan.rows for rows, plan in work}
+        known = sum(rows.total for rows in entities) - sum(pending.values())
+        done = _worked_off(context, work, pending, Counts(rows_in=known, skipped=known))
+    details = {
+        **_of_model(context),
+        "photos_embedded": done.embedded.get("photo", 0),
+        "passages_embedded": done.embedded.get("passage", 0),
+        "classified_in_pass": done.classified,
+        "stale_removed": sum(_remove_stale(context, rows) for rows in entities if rows.differing),
+        **done.work.as_details(),
+    }
+    if sum(pending.values()):
+        compared = compare_with_estimate(context, model.model_key, pending, done.work.wall, done.work.hosts)
+        if compared is not None:
+            details["estimate"] = compared
+    return Report(
+        "embed",
+        context.run_id,
+        "done" if sum(pending.values()) or details["stale_removed"] else "nothing_to_do",
+        done.counts,
+        versions_in=snapshot.versions,
+        versions_out=lakehouse.versions(EMBEDDINGS.name),
+        details=details,
+    )
+
+
+def _of_model(context: JobContext) -> dict[str, Any]:
+    model = context.model
+    return {"model": model.name, "model_key": model.model_key, "dimension": model.dimension}
+
+
+def _worked_off(
+    context: JobContext, work: Sequence[tuple[Pending, Plan]], pending: Mapping[str, int], skipped: Counts
+) -> Embedding:
+    """Every wave of every plan. The prompts are encoded beside the first one."""
+    # A malformed taxonomy is told before the first wave.
+    photos = bool(pending.get("photo"))
+    classifies = photos and context.settings.embed.classify and context.head.reads(context.model.model_key)
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        head = beside.submit(head_for, context) if classifies else None
+        embedding = Embedding(context, context.model.reference, skipped, head)
+        for rows, plan in work:
+            embedding.embed(rows, plan)
+    return embedding
+
+
+def _remove_stale(context: JobContext, pending: Pending) -> int:
+    """Delete vectors, of any model, whose photo or passage is gone: at the pinned versions, and still now."""
+    lakehouse = context.lakehouse
+    with stage(lakehouse, pending.stale, context.run_id) as found:
+        if not found.rows:
+            return 0
+        stale = found.frame.join(pending.current(lakehouse), KEY, "left_anti")
+        return delete_keys(lakehouse, stale, EMBEDDINGS.name)

@@ -74,7 +74,9 @@ class Lakehouse:
             if detail is None:
                 self._create(CONTRACTS[table])
             else:
-                self._verify(CONTRACTS[table], self._migrated(CONTRACTS[table], detail))
+                detail = self._migrated(CONTRACTS[table], detail)
+                self._verify(CONTRACTS[table], detail)
+                self._renew_checks(CONTRACTS[table], detail)
             self._verified.add(table)
 
     def _each(self, tables: Sequence[str], ask: "Callable[[str], T]") -> "dict[str, T]":
@@ -192,6 +194,15 @@ class Lakehouse:
             contract.migrations[version](self.spark, where)
             self.spark.sql(f"ALTER TABLE {where} SET TBLPROPERTIES ('{VERSION_PROPERTY}' = '{version + 1}')").collect()
         return self._detail(contract.name) or {}
+
+    def _renew_checks(self, contract: TableContract, detail: dict[str, Any]) -> None:
+        """Put the contract's checks in the place of older ones: the closed list of error codes grows."""
+        where, properties = self.name(contract.name), detail.get("properties") or {}
+        for name, expression in contract.checks:
+            held = properties.get(f"delta.constraints.{name}", "")
+            if "".join(held.split()) != "".join(expression.split()):  # Delta spaces what was added later
+                self.spark.sql(f"ALTER TABLE {where} DROP CONSTRAINT IF EXISTS {identifier(name)}").collect()
+                self.spark.sql(f"ALTER TABLE {where} ADD CONSTRAINT {identifier(name)} CHECK ({expression})").collect()
 
     def _verify(self, contract: TableContract, detail: dict[str, Any]) -> None:
         found = (detail.get("properties") or {}).get(VERSION_PROPERTY)

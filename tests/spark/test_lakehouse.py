@@ -163,3 +163,15 @@ def test_staging_counts_as_it_writes_also_where_there_is_nothing_to_write(lakeho
     for empty in (photo_rows(spark, [1]).where("status = 'failed'"), photo_rows(spark, [1]).limit(0)):
         with stage(lakehouse, empty, "run") as wave:
             assert (wave.rows, dict(wave.by_code), wave.frame.count()) == (0, {}, 0)
+
+
+def test_a_check_that_has_grown_is_renewed_once_by_who_writes(lakehouse, spark, tmp_path):
+    lakehouse.ensure("photos")
+    name = lakehouse.name("photos")
+    spark.sql(f"ALTER TABLE {name} DROP CONSTRAINT code_known")
+    spark.sql(f"ALTER TABLE {name} ADD CONSTRAINT code_known CHECK (error_code IS NULL OR error_code = 'empty')")
+    renewed, again = (Lakehouse(spark, TableSettings(root=str(tmp_path / "lakehouse"))) for _ in range(2))
+    assert append_once(renewed, photo_rows(spark, [1], "failed", "corrupt"), "photos") == 1
+    version = renewed.version("photos")
+    again.ensure("photos")
+    assert again.version("photos") == version

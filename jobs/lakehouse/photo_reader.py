@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from jobs.lakehouse.places import located
+from jobs.lakehouse.places import address
 from jobs.settings.sections import TableSettings
 from udfs.errors import InputError, first_line
 
@@ -29,7 +29,7 @@ def read_photos(settings: TableSettings, photo_ids: Sequence[str]) -> Mapping[st
     import pyarrow as pa
     from deltalake import DeltaTable, QueryBuilder
 
-    place = located(f"{settings.root}/{TABLE}")
+    place = address(f"{settings.root}/{TABLE}")
     # Ids are hexadecimal; whatever else comes in is in no table, and is not pasted into a query.
     known = sorted({photo_id for photo_id in photo_ids if photo_id.isalnum() and photo_id.isascii()})
     if not known:

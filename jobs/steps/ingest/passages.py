@@ -1,5 +1,6 @@
 """The passages of the claims' narratives, each text once, and the links from claims to them."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jobs.job.context import JobContext
@@ -8,6 +9,26 @@ from jobs.lakehouse.writes import append_once, delete_keys, stage, upsert
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+LINK = list(CLAIM_PASSAGES.key)
+WHOLE = [*LINK, "passage_id"]
+
+
+@dataclass(frozen=True)
+class _Differences:
+    """What keeps passages and links from being what the narratives ask for."""
+
+    lacking: "DataFrame"
+    """Links that are not there, lead elsewhere, or lead to a passage that is not there; with the text."""
+    gone: "DataFrame"
+    """Links that no narrative asks for."""
+    orphans: "DataFrame"
+    """Passages that no narrative asks for."""
+
+    def any(self) -> bool:
+        """Whether there is something to do, in one query."""
+        found = self.lacking.select("passage_id").union(self.gone.select("claim_id"))
+        return not found.union(self.orphans.select("passage_id")).isEmpty()
 
 
 def derive_passages(context: JobContext) -> dict[str, int]:
@@ -24,23 +45,30 @@ def derive_passages(context: JobContext) -> dict[str, int]:
 
     lakehouse = context.lakehouse
     lakehouse.ensure(CLAIMS.name, PASSAGES.name, CLAIM_PASSAGES.name)
-    wanted, links = _wanted(lakehouse.read(CLAIMS.name)), lakehouse.read(CLAIM_PASSAGES.name)
-    known = lakehouse.read(PASSAGES.name)
-    key = list(CLAIM_PASSAGES.key)
-    # A link counts only where its passage is there: another run may have removed it before the link came.
-    there = links.join(known, "passage_id", "left_semi").select(*key, "passage_id")
-    lacking = wanted.join(there, [*key, "passage_id"], "left_anti").withColumn("run_id", F.lit(context.run_id))
     counts = {"written": 0, "removed": 0, "passages_written": 0, "passages_removed": 0}
-    with stage(lakehouse, lacking, context.run_id) as new:
-        if new.rows:
-            texts = new.frame.withColumn("first_seen", F.lit(context.clock()))
-            counts["passages_written"] = append_once(lakehouse, texts, PASSAGES.name)
+    if not _differences(context).any():
+        return counts
+    lacking = _differences(context).lacking
+    marked = lacking.withColumns({"first_seen": F.lit(context.clock()), "run_id": F.lit(context.run_id)})
+    with stage(lakehouse, marked, context.run_id) as new:
+        if new.rows:  # passages first: a link leads to one that is there
+            counts["passages_written"] = append_once(lakehouse, new.frame, PASSAGES.name)
             counts["written"] = sum(upsert(lakehouse, new.frame, CLAIM_PASSAGES.name, compare=("passage_id",)))
-    gone = lakehouse.read(CLAIM_PASSAGES.name).join(wanted, key, "left_anti").select(*key)
-    counts["removed"] = _delete(context, gone, CLAIM_PASSAGES.name)
-    orphans = lakehouse.read(PASSAGES.name).join(lakehouse.read(CLAIM_PASSAGES.name), "passage_id", "left_anti")
-    counts["passages_removed"] = _delete(context, orphans.select("passage_id"), PASSAGES.name)
+    counts["removed"] = _delete(context, _differences(context).gone, CLAIM_PASSAGES.name)
+    counts["passages_removed"] = _delete(context, _differences(context).orphans, PASSAGES.name)
     return counts
+
+
+def _differences(context: JobContext) -> _Differences:
+    lakehouse = context.lakehouse
+    wanted, links = _wanted(lakehouse.read(CLAIMS.name)), lakehouse.read(CLAIM_PASSAGES.name).select(*WHOLE)
+    known = lakehouse.read(PASSAGES.name).select("passage_id")
+    there = links.join(known, "passage_id", "left_semi").select(*WHOLE)
+    return _Differences(
+        lacking=wanted.join(there, WHOLE, "left_anti"),
+        gone=links.join(wanted, LINK, "left_anti").select(*LINK),
+        orphans=known.join(wanted, "passage_id", "left_anti"),
+    )
 
 
 def _wanted(claims: "DataFrame") -> "DataFrame":

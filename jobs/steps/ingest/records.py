@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import reduce
 from typing import TYPE_CHECKING
 
+from jobs.lakehouse.errors import table_is_absent
 from jobs.lakehouse.places import located
 from jobs.steps.ingest.paths import literal_path
 from udfs.errors import InputError, first_line
@@ -48,8 +49,7 @@ def read_records(
         whole = [part.select("*", F.col(METADATA).alias(METADATA)) for part in parts]
         return reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), whole)
     except PySparkException as error:
-        text = str(error)
-        if "PATH_NOT_FOUND" in text or "DELTA_MISSING" in text or "DELTA_TABLE_NOT_FOUND" in text:
+        if table_is_absent(error):
             raise InputError(
                 f"{setting} = {path}: there is no such {kind} file or table; correct the setting."
             ) from None

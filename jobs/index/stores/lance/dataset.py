@@ -1,9 +1,8 @@
 """Where a model's Lance dataset lies, and what it says about itself."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobs.lakehouse.places import located
+from jobs.lakehouse.places import address, file_system, local_path
 from udfs.errors import IndexMismatchError, InputError
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ MODEL_KEY, FORMAT_KEY = "claimlens.model_key", "claimlens.format"
 
 def index_location(root: str, model_key: str) -> str:
     """The directory of a model's index."""
-    return f"{located(root).rstrip('/')}/{model_key}"
+    return f"{address(root).rstrip('/')}/{model_key}"
 
 
 def dataset_uri(location: str) -> str:
@@ -30,7 +29,8 @@ def opened(location: str) -> "LanceDataset | None":
     import lance
 
     uri = dataset_uri(location)
-    if "://" not in uri and not Path(uri).is_dir():
+    folder = local_path(uri)
+    if folder is not None and not folder.is_dir():
         return None
     try:
         return lance.dataset(uri)
@@ -84,7 +84,7 @@ def opened_for_reading(root: str, model_key: str) -> "tuple[str, LanceDataset]":
         others = indexes_under(root)
         if others:
             raise IndexMismatchError(
-                f"{located(root)} holds no index of model_key {model_key}, only of {', '.join(others)}: "
+                f"{address(root)} holds no index of model_key {model_key}, only of {', '.join(others)}: "
                 "another model, or the same in another dtype. Run claimlens sync-index with this model, or set "
                 "models.photo.name and models.photo.dtype to what made it."
             )
@@ -97,8 +97,7 @@ def indexes_under(root: str) -> list[str]:
     """Keys of the models that have an index under `root`."""
     from pyarrow import fs
 
-    where = located(root)
-    system, inner = fs.FileSystem.from_uri(where) if "://" in where else (fs.LocalFileSystem(), where)
+    system, inner = file_system(root)
     listed = system.get_file_info(fs.FileSelector(inner, allow_not_found=True))
     held = [entry for entry in listed if entry.type == fs.FileType.Directory]
     paths = system.get_file_info([f"{entry.path}/{NAME}" for entry in held]) if held else []

@@ -8,6 +8,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from jobs.index.stores.lance import segments
+from jobs.lakehouse.places import file_system
 from udfs.functions.index_fragments import compact_batches
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def optimise(dataset: "LanceDataset", spark: "SparkSession") -> None:
 
 def unnamed_files(dataset: "LanceDataset") -> set[str]:
     """Data files on the disk that the dataset's version does not name."""
-    system, inner = fs.FileSystem.from_uri(dataset.uri) if "://" in dataset.uri else (fs.LocalFileSystem(), dataset.uri)
+    system, inner = file_system(dataset.uri)
     listed = system.get_file_info(fs.FileSelector(f"{inner}/data", allow_not_found=True))
     named = {file.path for fragment in dataset.get_fragments() for file in fragment.data_files()}
     return {entry.base_name for entry in listed} - named

@@ -77,6 +77,12 @@ class ErrorCode(StrEnum):
         "The model raised an error, or gave a vector that is not finite, for this input alone.",
         "Look at the photo; if it is sound, report it with the model's name.",
     )
+    DECODER_CRASHED = (
+        "decoder_crashed",
+        "Reading this input ended the whole process that holds the model; it was found by being tried alone.",
+        "Suspect a file made to do harm. If its source is trusted, save it anew as JPEG, put that in its place, and "
+        "ingest.",
+    )
 
     @property
     def retryable(self) -> bool:

@@ -2,7 +2,7 @@
 
 import io
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -18,8 +18,9 @@ class _PeerStream(io.RawIOBase):
     """Reads what the peer sends and writes what it takes. The peer never ends a stream by hanging up: to do so is to be
     gone."""
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, silent: Callable[[], None] | None) -> None:
         self._connection = connection
+        self._silent = silent
 
     def readable(self) -> bool:
         return True
@@ -28,30 +29,42 @@ class _PeerStream(io.RawIOBase):
         return True
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
-        try:
-            count = self._connection.recv_into(buffer)
-        except OSError as error:
-            raise PeerGoneError("the other side is gone") from error
+        count = self._patient(lambda: self._connection.recv_into(buffer))
         if not count:
             raise PeerGoneError("the other side is gone")
         return count
 
     def write(self, data: "ReadableBuffer") -> int:
-        try:
-            return self._connection.send(data)
-        except OSError as error:
-            raise PeerGoneError("the other side is gone") from error
+        return self._patient(lambda: self._connection.send(data))
+
+    def _patient(self, action: Callable[[], int]) -> int:
+        while True:
+            try:
+                return action()
+            except TimeoutError:
+                if self._silent is not None:
+                    self._silent()
+            except OSError as error:
+                raise PeerGoneError("the other side is gone") from error
 
 
 @contextmanager
-def streams(connection: socket.socket) -> Iterator[tuple[BinaryIO, BinaryIO]]:
+def streams(
+    connection: socket.socket, seconds: float | None = None, silent: Callable[[], None] | None = None
+) -> Iterator[tuple[BinaryIO, BinaryIO]]:
     """The connection as (reading, writing), closed at the end.
+
+    Args:
+        connection: to the peer.
+        seconds: after which without a byte from the peer, or room for one, `silent` is called, again and again.
+        silent: returns to wait on, or raises.
 
     Raises:
         PeerGoneError: from any use of them, once the other side is gone.
     """
     with connection:
-        raw = _PeerStream(connection)
+        connection.settimeout(seconds)
+        raw = _PeerStream(connection, silent)
         writing = io.BufferedWriter(raw)
         try:
             yield io.BufferedReader(raw), writing

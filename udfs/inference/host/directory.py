@@ -16,6 +16,8 @@ from udfs.inference.host.placement import Place, parent_process
 
 SOCKET_PATH_LENGTH = 100
 """Unix sockets have short names: 108 bytes on Linux, 104 on macOS."""
+CRASHED = "Fatal Python error"
+"""How faulthandler begins."""
 ABANDONED_SECONDS = 24 * 3600.0
 
 
@@ -61,11 +63,20 @@ def remove_abandoned_directories() -> None:
 
 def last_words(directory: Path) -> str:
     """The last line of the host's log: what it died of, if it could say so."""
+    lines = _log(directory)
+    return crash(directory) or (lines[-1] if lines else "it left no message")
+
+
+def crash(directory: Path) -> str | None:
+    """What has crashed the host: a segmentation fault, an abort; None if it did not say that it crashed."""
+    return next((line for line in _log(directory) if line.startswith(CRASHED)), None)
+
+
+def _log(directory: Path) -> list[str]:
     try:
-        lines = (directory / "log").read_text("utf-8", "replace").strip().splitlines()
+        return (directory / "log").read_text("utf-8", "replace").strip().splitlines()
     except OSError:
-        lines = []
-    return lines[-1] if lines else "it left no message"
+        return []
 
 
 def _code() -> str:

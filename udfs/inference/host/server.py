@@ -7,6 +7,7 @@ a fresh host.
 """
 
 import argparse
+import faulthandler
 import fcntl
 import os
 import select
@@ -25,8 +26,10 @@ import pyarrow as pa
 
 from udfs.errors import ClaimlensError, first_line
 from udfs.inference.host.connection import PeerGoneError, streams
+from udfs.inference.host.health import answer_health
 from udfs.inference.host.running import RunningProcess
 from udfs.inference.host.wire import GREETING, Answer, Request
+from udfs.inference.host.workload import Share, Workload, host_bytes
 from udfs.inference.tasks import Task, task_named
 
 if TYPE_CHECKING:
@@ -65,21 +68,22 @@ class Host:
         self._tasks = 0
         self._idle_since = time.monotonic()
         self._residents: Residents | None = None
+        self._workload = Workload(host_bytes())
 
     def serve(self) -> None:
         """Accept tasks, each in a thread of its own, until the parent is gone or nobody has asked for long."""
-        path = self._options.directory / "socket"
-        path.unlink(missing_ok=True)
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
-            listener.bind(str(path))
-            listener.listen(128)
+        asked, tasks = (self._options.directory / name for name in ("health", "socket"))
+        with _listening(asked) as questions, _listening(tasks) as listener:
             while not self._should_end():
-                if select.select([listener], [], [], POLL_SECONDS)[0]:
+                ready = select.select([listener, questions], [], [], POLL_SECONDS)[0]
+                if questions in ready:
+                    question = (questions.accept()[0], self._workload)
+                    threading.Thread(target=answer_health, args=question, daemon=True).start()
+                if listener in ready:
                     connection, _ = listener.accept()
                     with self._lock:
                         self._tasks += 1
                     threading.Thread(target=self._task, args=(connection,), daemon=True).start()
-            path.unlink(missing_ok=True)
         if self._tasks:  # of a parent that is gone: nobody waits for what is still queued
             os._exit(0)
 
@@ -114,8 +118,10 @@ class Host:
                     engine = held.enter_context(self._models().engine(request.reference, request.batch_size))
                 refuse_another(engine, request)
                 task = task_named(request.task)
-                Answer(window=engine.window).send(writing)
-                self._stream(engine, task, reading, writing)
+                with _said(writing, "another task works alone"):
+                    share = held.enter_context(self._workload.share(engine, task, alone=request.alone))
+                Answer(window=engine.window, window_bytes=self._workload.share_bytes).send(writing)
+                self._stream(share, task, reading, writing)
         except ClaimlensError as error:
             Answer(type(error).__name__, str(error)).send(writing)
         except PeerGoneError:
@@ -128,12 +134,12 @@ class Host:
             finally:
                 self._end_if_lost(error)
 
-    def _stream(self, engine: "Engine", task: Task, reading: BinaryIO, writing: BinaryIO) -> None:
+    def _stream(self, share: Share, task: Task, reading: BinaryIO, writing: BinaryIO) -> None:
         """Rows in and results out at the same time (inference/stream.py)."""
         from udfs.inference.stream import stream
 
         with pa.ipc.open_stream(reading) as batches, pa.ipc.new_stream(writing, task.outputs) as results:
-            for result in stream(engine, task, batches, self._name, lambda: self._gauges(engine)):
+            for result in stream(share, task, share.taken(batches), self._name, lambda: self._gauges(share)):
                 results.write_batch(result)
                 writing.flush()
         Answer().send(writing)
@@ -155,6 +161,16 @@ class Host:
             sys.stderr.write(f"host {self._name} ends: the device is lost\n")
             sys.stderr.flush()
             os._exit(DEVICE_LOST)
+
+
+@contextmanager
+def _listening(path: Path) -> Iterator[socket.socket]:
+    path.unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(str(path))
+        listener.listen(128)
+        yield listener
+        path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -198,6 +214,7 @@ def main(arguments: list[str] | None = None) -> int:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return 0
+        faulthandler.enable()  # says in the log what has crashed the process
         Host(options).serve()
     return 0
 

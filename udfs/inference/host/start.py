@@ -12,10 +12,15 @@ from pathlib import Path
 
 from udfs.errors import EnvironmentMissingError
 from udfs.inference.host.directory import host_directory, last_words, remove_abandoned_directories
+from udfs.inference.host.health import end_peer, stuck
 from udfs.inference.host.placement import Place, host_cores, parent_process
 from udfs.inference.host.wire import GREETING
 
 START_SECONDS = 60.0
+DEADLINE_SECONDS = 300.0
+"""Seconds without a word from a host after which a task asks it how it is."""
+SERVER = "udfs.inference.host.server"
+"""The module that is a host."""
 ADDRESS_SPACE = 8 * 1024**3
 """Bytes that a host on the CPU wants to be allowed; torch alone maps five gigabytes. CUDA maps many times a GPU's
 memory."""
@@ -42,6 +47,7 @@ def connected(
     cores: int | None,
     idle_seconds: float,
     *,
+    deadline_seconds: float = DEADLINE_SECONDS,
     lasting: bool = False,
     waiting: Callable[[str], None] | None = None,
 ) -> socket.socket:
@@ -51,6 +57,7 @@ def connected(
         place: the device, and which GPU that is.
         cores: what a host that is started now may use; None: what the place allows.
         idle_seconds: how long it stays without a task.
+        deadline_seconds: after which a host that does not greet is asked how it is, and ended where it is stuck.
         lasting: the host does not end with the process that starts it, and serves all others of this user.
         waiting: is told what it waits for, if it does.
 
@@ -59,14 +66,14 @@ def connected(
         EnvironmentMissingError: the host does not start.
     """
     directory = host_directory(place, lasting=lasting)
-    connection = _connection(directory)
+    connection = _connection(directory, deadline_seconds)
     if connection is not None:
         return connection
     if waiting is not None:
         waiting("the process that holds the model starts")
     with (directory / "start").open("w") as turn:
         fcntl.flock(turn, fcntl.LOCK_EX)
-        connection = _connection(directory)
+        connection = _connection(directory, deadline_seconds)
         if connection is not None:
             return connection
         refuse_memory_limit(place)
@@ -74,7 +81,7 @@ def connected(
         host = _started(directory, place, cores, idle_seconds, lasting=lasting)
         until = time.monotonic() + START_SECONDS
         while time.monotonic() < until:
-            connection = _connection(directory)
+            connection = _connection(directory, deadline_seconds)
             if connection is not None:
                 return connection
             if host.poll():
@@ -107,12 +114,16 @@ def refuse_memory_limit(place: Place) -> None:
     )
 
 
-def _connection(directory: Path) -> socket.socket | None:
+def _connection(directory: Path, deadline_seconds: float) -> socket.socket | None:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.settimeout(deadline_seconds)
     try:
         connection.connect(str(directory / "socket"))
         if connection.recv(len(GREETING)) == GREETING:
             return connection
+    except TimeoutError:
+        if stuck(directory, deadline_seconds):
+            end_peer(connection)
     except (FileNotFoundError, ConnectionRefusedError, ConnectionResetError):
         pass
     # Nobody is there, or somebody who is on the way out.
@@ -123,7 +134,7 @@ def _connection(directory: Path) -> socket.socket | None:
 def _started(
     directory: Path, place: Place, cores: int | None, idle_seconds: float, *, lasting: bool
 ) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "udfs.inference.host.server", f"--directory={directory}"]
+    command = [sys.executable, "-m", SERVER, f"--directory={directory}"]
     command += [f"--idle-seconds={idle_seconds}", f"--cores={host_cores() if cores is None else cores}"]
     command += [] if lasting else [f"--parent={parent_process()}"]
     environment = {**os.environ, **TUNING}

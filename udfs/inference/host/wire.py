@@ -18,12 +18,13 @@ GREETING = b"\n"
 
 @dataclass(frozen=True)
 class Request:
-    """Which model, under which key, is to do which task (tasks.TASKS)."""
+    """Which model, under which key, is to do which task (tasks.TASKS). `alone`: while no other task is at work."""
 
     reference: ModelReference
     model_key: str
     task: str
     batch_size: int | None
+    alone: bool = False
 
     def send(self, stream: IO[bytes]) -> None:
         """Write it as one line."""
@@ -43,11 +44,13 @@ class Request:
 @dataclass(frozen=True)
 class Answer:
     """How it goes: `error` is the name of an error type of udfs.errors, or empty; `window` is how many rows a task
-    should have under way. `waiting` says what takes its time; another Answer follows."""
+    should have under way, and `window_bytes` how many bytes at most. `waiting` says what takes its time; another Answer
+    follows."""
 
     error: str = ""
     message: str = ""
     window: int = 0
+    window_bytes: int = 0
     waiting: str = ""
 
     def send(self, stream: IO[bytes]) -> None:

@@ -5,7 +5,9 @@ The model's name says what it does: `good`, or `FAULT-N`, which comes to its fau
 
 import errno
 import itertools
+import os
 import sys
+import time
 
 import torch
 
@@ -19,6 +21,9 @@ from udfs.models.kinds import Resources
 
 KEY = "stub"
 DIMENSION = 4
+DEADLY = 1e-3
+"""A photo of one colour ends the process of the model `crash`: its pixels differ by less than this."""
+SLOW_SECONDS = 3.0
 
 
 class StubEncoder:
@@ -48,7 +53,12 @@ class StubEncoder:
                 raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
             if self._fault == "unusable":
                 raise ModelError("model stub cannot be compiled on this machine; install a C++ compiler.")
-        return batch["pixel_values"].flatten(1)[:, :DIMENSION]
+        pixels = batch["pixel_values"].flatten(1)
+        if self._fault == "crash" and (pixels.std(dim=1) < DEADLY).any():
+            os.abort()
+        if self._fault == "slow":
+            time.sleep(SLOW_SECONDS)
+        return pixels[:, :DIMENSION]
 
 
 def open_stub(reference: ModelReference, resources: Resources):

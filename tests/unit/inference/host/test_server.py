@@ -186,16 +186,14 @@ def test_the_process_of_a_task_never_loads_torch(clip, tmp_path):
     assert ran.stdout.split() == ["ok", *workers(found)]
 
 
-def test_a_killed_host_fails_the_task_in_one_line_and_the_next_one_starts_another(clip):
+def test_a_killed_host_costs_no_row_and_the_task_goes_on_with_another(clip):
     run = embed_photo_batches(clip, 2)
-    results = run(long_input(600))
-    (killed,) = workers(pa.Table.from_batches([next(results)]))
+    results = run(long_input(200))
+    first = next(results)
+    (killed,) = workers(pa.Table.from_batches([first]))
     os.kill(int(killed.rpartition(":")[2]), signal.SIGKILL)
-    with pytest.raises(ConnectionError, match=r"the process that holds the model on .* ended while it was") as told:
-        list(results)
-    assert "\n" not in str(told.value)
-    found = table(run, [batch("jpeg", PHOTOS)])
-    assert found.num_rows == len(PHOTOS)
-    assert workers(found) != {killed}
-    assert loads(found) == 1
+    found = pa.Table.from_batches([first, *results])
+    assert found.column("entity_id").to_pylist() == [f"id{row}" for row in range(400)]
+    assert set(found.column("status").to_pylist()) == {"ok"}
+    assert len(workers(found)) == 2
     assert (host_directory(Place("cpu")) / "log").exists()

@@ -19,33 +19,34 @@ def run(context: JobContext) -> Report:
         SettingsError: report.output is an address, not a path.
         InputError: the page cannot be written there.
     """
-    from jobs.steps.report.gather import gather_content, gather_overview, mismatched_claims
-    from jobs.steps.report.gather_duplicates import gather_duplicates
+    from jobs.steps.report.duplicates import shared_photos
+    from jobs.steps.report.gather import gather_content
+    from jobs.steps.report.overview import look_over
     from jobs.steps.report.page import render_page
 
     started = time.perf_counter()
     output = _output(context.settings.report.output)
     context.progress.say("Reading the tables for the report.")
     snapshot = context.pin()
-    overview = gather_overview(snapshot)
+    overview = look_over(snapshot, context.head)
     details: dict[str, Any] = {
         "claims": overview.rows["claims"],
         "photos": overview.rows.get("photos", 0),
-        "photos_classified": overview.rows["damage_predictions"],
-        "mismatched_claims": mismatched_claims(overview),
+        "photos_classified": overview.classified,
+        "mismatched_claims": overview.mismatched_claims,
         "review_queue": overview.for_review,
         "failures": {f"{stage}/{code}": count for (stage, code), count in sorted(overview.failed.items())},
-        "model_key": overview.keys.model_key,
-        "head_key": overview.keys.head_key,
+        **context.head.details,
     }
     if context.dry_run:
-        duplicates = gather_duplicates(snapshot, context.settings.report.near_duplicate_distance)
+        duplicates = shared_photos(snapshot, context.settings.report.near_duplicate_distance)
         details |= {"near_duplicate_pairs": duplicates.pairs, "shared_photos": duplicates.shared_photos}
         counts, status = Counts(rows_in=1, skipped=1), "dry_run"
     else:
         content = gather_content(context, snapshot, overview)
         page = render_page(content)
         _write(output, page)
+        context.tracker.log_page(output)
         details |= {
             "near_duplicate_pairs": content.totals.near_duplicate_pairs,
             "shared_photos": content.totals.shared_photos,

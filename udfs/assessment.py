@@ -1,15 +1,14 @@
 """What a claim's photos show against what was reported: severity order, agreement, reasons for a review."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
 
 from udfs.errors import SettingsError
 from udfs.heads.severity import LEVELS, NOTHING, SEVERITIES
 
-if TYPE_CHECKING:
-    import pyarrow as pa
+RULE = 1
+"""Version of assess_claim: to be raised with every change of what it says, so that all claims are assessed anew."""
 
 
 class Agreement(StrEnum):
@@ -31,17 +30,6 @@ class ReviewReason(StrEnum):
     NOT_CLASSIFIED = "not_classified"
     UNCERTAIN_PREDICTION = "uncertain_prediction"
     PHOTO_SHARED_WITH_OTHER_CLAIMS = "photo_shared_with_other_claims"
-
-
-SENTENCES: Mapping[ReviewReason, str] = {
-    ReviewReason.SEVERITY_MISMATCH: "reported {reported}, seen {seen}",
-    ReviewReason.NOTHING_SEEN_BUT_REPORTED: "reported {reported}, no damage seen in any photo",
-    ReviewReason.NO_PHOTO: "no photo is linked to the claim",
-    ReviewReason.NO_USABLE_PHOTO: "none of the claim's photos could be read",
-    ReviewReason.NOT_CLASSIFIED: "none of the claim's photos has been classified yet",
-    ReviewReason.UNCERTAIN_PREDICTION: "what was seen rests on uncertain predictions only",
-    ReviewReason.PHOTO_SHARED_WITH_OTHER_CLAIMS: "a photo of the claim is filed under another claim too",
-}
 
 
 @dataclass(frozen=True)
@@ -122,58 +110,6 @@ def assess_claim(evidence: Evidence, severities: Mapping[str, str]) -> Assessmen
     if evidence.shared:
         reasons.append(ReviewReason.PHOTO_SHARED_WITH_OTHER_CLAIMS)
     return Assessment(seen if seen in SEVERITIES else None, expected, agreement, tuple(reasons))
-
-
-def reason_sentence(code: str, reported: str | None, seen: str | None) -> str:
-    """A review reason in words, for example `reported Trivial Damage, seen severe`.
-
-    Raises:
-        ValueError: the code is not of the closed list.
-    """
-    return SENTENCES[ReviewReason(code)].format(reported=reported or "nothing", seen=seen or "no severity")
-
-
-VERDICT_FIELDS = (
-    "worst_severity string, expected_severity string, agreement string, review boolean, review_reasons array<string>"
-)
-"""What assess_batches adds to a row, as a Spark DDL string."""
-EVIDENCE_COLUMNS = tuple(Evidence.__dataclass_fields__)
-
-
-def assess_batches(
-    severity_map: Mapping[str, str],
-) -> "Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]":
-    """For DataFrame.mapInArrow: rows with the columns of Evidence to the same rows and VERDICT_FIELDS.
-
-    Raises:
-        SettingsError: the severity map names an unknown severity.
-    """
-    severities = normalised_severity_map(severity_map)
-
-    def assess(batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
-        import pyarrow as pa
-
-        for batch in batches:
-            rows = batch.select(list(EVIDENCE_COLUMNS)).to_pylist()
-            verdicts = [assess_claim(Evidence(**row), severities) for row in rows]
-            arrays = list(batch.columns) + _verdict_arrays(verdicts)
-            names = [*batch.schema.names, *(field.split()[0] for field in VERDICT_FIELDS.split(", "))]
-            yield pa.RecordBatch.from_arrays(arrays, names=names)
-
-    return assess
-
-
-def _verdict_arrays(verdicts: Sequence[Assessment]) -> "list[pa.Array[Any]]":
-    import pyarrow as pa
-
-    reasons = [[str(reason) for reason in verdict.review_reasons] for verdict in verdicts]
-    return [
-        pa.array([verdict.worst_severity for verdict in verdicts], pa.string()),
-        pa.array([verdict.expected_severity for verdict in verdicts], pa.string()),
-        pa.array([str(verdict.agreement) for verdict in verdicts], pa.string()),
-        pa.array([bool(each) for each in reasons], pa.bool_()),
-        pa.array(reasons, pa.list_(pa.string())),
-    ]
 
 
 def _agreement(seen: str | None, expected: str | None) -> Agreement:

@@ -1,11 +1,13 @@
 """The one current classifier: which head a run classifies with, and its rows of damage_predictions."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jobs.job.model import CurrentModel
-from jobs.lakehouse.contracts import DAMAGE_PREDICTIONS
+from jobs.lakehouse.contracts import DAMAGE_PREDICTIONS, HEADS
+from jobs.lakehouse.writes import append_once
 from udfs.errors import ModelError
 
 if TYPE_CHECKING:
@@ -101,6 +103,39 @@ def predictions_frame(context: "JobContext", head: "Head", vectors: "DataFrame")
         F.lit(context.clock()).alias("predicted_at"),
         F.lit(context.run_id).alias("run_id"),
     )
+
+
+def entered_head(context: "JobContext") -> "Head":
+    """The head, for whoever is about to write its predictions: the table `heads` says what it is.
+
+    Raises:
+        TaxonomyError, ModelError: see head_for.
+    """
+    head = head_for(context)
+    _enter(context, head)
+    return head
+
+
+def _enter(context: "JobContext", head: "Head") -> None:
+    from pyspark.sql import functions as F
+
+    from udfs.heads.taxonomy import taxonomy_content, taxonomy_key
+
+    known = context.lakehouse.read(HEADS.name).where(F.col("head_key") == head.head_key)
+    if not known.isEmpty():
+        return
+    row = {
+        "head_key": head.head_key,
+        "kind": head.kind,
+        "taxonomy": head.taxonomy.name,
+        "taxonomy_key": taxonomy_key(head.taxonomy),
+        "model_key": head.model_key,
+        "content": json.dumps(taxonomy_content(head.taxonomy), ensure_ascii=False),
+        "made_at": context.clock(),
+        "run_id": context.run_id,
+    }
+    frame = context.spark.createDataFrame([tuple(row[column.name] for column in HEADS.columns)], HEADS.schema)
+    append_once(context.lakehouse, frame, HEADS.name)
 
 
 def of_head(rows: "DataFrame", head: CurrentHead) -> "DataFrame":

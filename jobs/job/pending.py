@@ -7,7 +7,7 @@ follows what has changed and not what there is.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from jobs.job.context import JobContext
@@ -79,9 +79,16 @@ def pending_entities(context: JobContext, snapshot: "Snapshot", model_key: str, 
     found = [
         Pending(entity, source, vectors.where(f"entity = '{entity}'"), model_key) for entity, source in sources.items()
     ]
-    compared = _compared(found) if found else {}
+    return compared(found)
+
+
+def compared(entities: "Sequence[Pending]") -> "list[Pending]":
+    """The same with their totals, and the buckets in which source and vectors (or what else is stored) differ."""
+    told = _compared(entities) if entities else {}
     return [
-        Pending(rows.entity, rows.source, rows.stored, model_key, *compared.get(rows.entity, (0, ()))) for rows in found
+        replace(rows, total=total, differing=differing)
+        for rows in entities
+        for total, differing in [told.get(rows.entity, (0, ()))]
     ]
 
 

@@ -1,6 +1,7 @@
 """Classification in Spark: once a photo and head, counted, safe to repeat, and usable from SQL."""
 
 import dataclasses
+import json
 from datetime import UTC, datetime
 
 import numpy as np
@@ -74,6 +75,11 @@ def test_each_embedded_photo_is_classified_once_under_each_head(context):
     assert stored[photo_id(2)]["severity"] is None
     assert stored[photo_id(3)]["decision"] == "review"
     assert {(row["head_key"], row["taxonomy"]) for row in stored.values()} == {(report.details["head_key"], "small")}
+
+    assert tuple(stored[photo_id(3)]["closest"]) == ("severity", "severe", "moderate")
+    (known,) = context.lakehouse.read("heads").collect()
+    assert (known["head_key"], known["kind"]) == (report.details["head_key"], "zero_shot/1")
+    assert json.loads(known["content"])["facets"][0]["classes"][0]["prompts"] == ["a dent", "dents"]
 
     again = classify.run(context.next_job())
     assert (again.status, again.counts.written, again.counts.skipped) == ("nothing_to_do", 0, 4)

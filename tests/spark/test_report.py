@@ -4,6 +4,7 @@ import dataclasses
 import io
 from datetime import UTC, date, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,13 +15,16 @@ from jobs.job.context import JobContext
 from jobs.lakehouse.contracts import CONTRACTS
 from tests.conftest import settings_in
 from udfs.errors import InputError, SettingsError
+from udfs.heads.taxonomy import Facet, Taxonomy, TaxonomyClass
 
 # Three reports over eight tables: minutes where the machine is shared.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 NOW = datetime(2026, 3, 14, 2, 31, tzinfo=UTC)
 BASE_HASH = -0x0123_4567_89AB_CDEF
-FACETS = ("damage/dent", "damage/scratch", "damage/none")
+DAMAGE = Facet("damage", "multi_label", tuple(map(TaxonomyClass, ("dent", "scratch", "none"))), none_class="none")
+HEAD = SimpleNamespace(taxonomy=Taxonomy("vehicle", 1, (DAMAGE,)), kind="zero_shot/1", model_key="m1", head_key="h1")
+"""What the report asks of a classifier: its names."""
 
 
 def photo_id(number):
@@ -146,6 +150,7 @@ def put_predictions(context):
                 "part": "door",
                 "confidence": 0.9,
                 "margin": margin,
+                "closest": ("damage", "scratch", None),
                 "decision": "review" if margin < 0.1 else "accepted",
                 "predicted_at": NOW,
                 "run_id": "r",
@@ -182,7 +187,7 @@ def put_predictions(context):
 def photos_only(spark, tmp_path_factory):
     """The context, a dry run and a report of a place with photos and vectors, as a model without text leaves it."""
     folder = tmp_path_factory.mktemp("report")
-    context = JobContext(settings_in(folder), run_id="run", clock=lambda: NOW)
+    context = JobContext(settings_in(folder), run_id="run", clock=lambda: NOW).with_head(HEAD)
     put_photos(context)
     put_vectors(context)
     dry = report.run(dataclasses.replace(context, dry_run=True))
@@ -232,6 +237,13 @@ def test_a_model_without_predictions_still_gets_its_map_and_says_what_is_missing
     assert done.details["near_duplicate_pairs"] == 1
 
 
+def test_predictions_of_another_classifier_are_named_and_not_shown(classified, photos_only):
+    other = photos_only[0].with_head(SimpleNamespace(**{**vars(HEAD), "head_key": "h2"}))
+    done = report.run(dataclasses.replace(other, dry_run=False))
+    assert (done.details["photos_classified"], done.details["head_key"]) == (0, "h2")
+    assert "predictions of other classifiers only: vehicle (h1)" in done.details["missing"]["classes"]
+
+
 def test_a_dry_run_counts_as_the_run_does(photos_only):
     _, dry, done, _ = photos_only
     assert dry.status == "dry_run"
@@ -240,7 +252,7 @@ def test_a_dry_run_counts_as_the_run_does(photos_only):
 
 
 def test_an_empty_place_gets_a_page_and_no_tables(spark, settings, tmp_path):
-    done = report.run(JobContext(settings, clock=lambda: NOW))
+    done = report.run(JobContext(settings, clock=lambda: NOW).with_head(HEAD))
     assert done.versions_in == {}
     assert not (tmp_path / "lakehouse").exists()
     assert "Run claimlens ingest" in (tmp_path / "report.html").read_text(encoding="utf-8")
@@ -254,4 +266,4 @@ def test_an_output_that_cannot_be_written_is_one_clear_line(spark, tmp_path, out
     (tmp_path / "taken").write_text("a file where a directory is wanted")
     place = output.format(taken=tmp_path / "taken")
     with pytest.raises(error, match=said):
-        report.run(JobContext(settings_in(tmp_path, f"report.output={place}"), clock=lambda: NOW))
+        report.run(JobContext(settings_in(tmp_path, f"report.output={place}"), clock=lambda: NOW).with_head(HEAD))

@@ -7,18 +7,15 @@ from hypothesis import strategies as st
 
 from jobs.settings.sections import AssessSettings
 from udfs.assessment import (
-    EVIDENCE_COLUMNS,
     LEVELS,
-    SENTENCES,
     Agreement,
     Evidence,
     ReviewReason,
-    assess_batches,
     assess_claim,
     normalised_severity_map,
-    reason_sentence,
 )
 from udfs.errors import SettingsError
+from udfs.functions.assess import EVIDENCE_COLUMNS, assess_batches
 
 SEVERITIES = normalised_severity_map(AssessSettings().severity_map | {"No Damage": "none"})
 LEVEL = {name: position for position, name in enumerate(LEVELS)}
@@ -34,9 +31,6 @@ def test_reported_trivial_and_seen_severe_surfaces():
     assert (verdict.expected_severity, verdict.worst_severity) == ("minor", "severe")
     assert verdict.agreement == Agreement.SEEN_WORSE
     assert verdict.review_reasons == (ReviewReason.SEVERITY_MISMATCH,)
-    assert (
-        reason_sentence(verdict.review_reasons[0], "Trivial Damage", "severe") == "reported Trivial Damage, seen severe"
-    )
 
 
 @pytest.mark.parametrize(
@@ -88,13 +82,6 @@ def test_nothing_seen_is_certain_only_when_every_photo_is():
 
 def test_a_photo_filed_under_two_claims_goes_to_review():
     assert seen("minor", shared=True).review_reasons == (ReviewReason.PHOTO_SHARED_WITH_OTHER_CLAIMS,)
-
-
-def test_every_reason_has_a_sentence_and_no_other_code_has():
-    assert set(SENTENCES) == set(ReviewReason)
-    assert all("{" not in reason_sentence(code, "Minor", None) for code in ReviewReason)
-    with pytest.raises(ValueError, match="made_up"):
-        reason_sentence("made_up", None, None)
 
 
 @pytest.mark.parametrize(

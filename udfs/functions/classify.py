@@ -151,10 +151,9 @@ def _closest_array(calls: "Sequence[ClosestCall] | None", rows: int) -> "pa.Arra
 
     if calls is None:
         return pa.nulls(rows, _closest_type())
-    columns = zip(*calls, strict=True) if calls else ((), (), ())
-    return pa.StructArray.from_arrays(
-        [pa.array(values, pa.string()) for values in columns], fields=list(_closest_type())
-    )
+    position = {call: number for number, call in enumerate(set(calls))}
+    known = pa.array([call._asdict() for call in position], _closest_type())
+    return known.take(pa.array([position[call] for call in calls], pa.int32()))
 
 
 def _or_nulls(values: "NDArray[np.float32] | None", rows: int) -> "pa.Array[Any]":

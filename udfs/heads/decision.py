@@ -93,7 +93,8 @@ def decide(taxonomy: Taxonomy, scores: "ArrayLike") -> Predictions:
     gaps = np.where(given, (found - thresholds) / (1 - thresholds), (thresholds - found) / thresholds)
     margin = gaps.min(axis=1)
     names = [entry.name for entry in label_facet.scored_classes]
-    closest = [ClosestCall(label_facet.name, names[column]) for column in gaps.argmin(axis=1).tolist()]
+    calls = [ClosestCall(label_facet.name, name) for name in names]
+    closest = [calls[column] for column in gaps.argmin(axis=1).tolist()]
     chosen: dict[str, list[str | None]] = {}
     for facet, values in columns.items():
         if facet.kind == "single_label":
@@ -102,8 +103,9 @@ def decide(taxonomy: Taxonomy, scores: "ArrayLike") -> Predictions:
             order = np.argsort(-values, axis=1, kind="stable")[:, :2]
             top, second = np.take_along_axis(values, order, axis=1).T
             closer = decided & (top - second < margin)
-            for row in np.flatnonzero(closer).tolist():
-                closest[row] = ClosestCall(facet.name, names[order[row, 0]], names[order[row, 1]])
+            pairs = {(one, two): ClosestCall(facet.name, names[one], names[two]) for one, two in order[closer].tolist()}
+            for row, (one, two) in zip(np.flatnonzero(closer).tolist(), order[closer].tolist(), strict=True):
+                closest[row] = pairs[one, two]
             confidence = np.where(decided, np.minimum(confidence, top), confidence)
             margin = np.where(closer, top - second, margin)
             picked = zip(order[:, 0].tolist(), decided.tolist(), strict=True)

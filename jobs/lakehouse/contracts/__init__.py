@@ -7,11 +7,12 @@ from jobs.lakehouse.contracts.embeddings import EMBEDDINGS
 from jobs.lakehouse.contracts.index import INDEX_LEASES, INDEX_STATE
 from jobs.lakehouse.contracts.passages import CLAIM_PASSAGES, PASSAGES
 from jobs.lakehouse.contracts.photos import CLAIM_PHOTOS, PHOTO_FILES, PHOTOS, SOURCE_FILES
-from jobs.lakehouse.contracts.predictions import CLAIM_ASSESSMENTS, DAMAGE_PREDICTIONS
+from jobs.lakehouse.contracts.predictions import ASSESSMENT_STATE, CLAIM_ASSESSMENTS, DAMAGE_PREDICTIONS, HEADS
 from jobs.lakehouse.contracts.runs import JOB_RUNS
 from jobs.lakehouse.contracts.table import Column, TableContract
 
 __all__ = [
+    "ASSESSMENT_STATE",
     "CLAIMS",
     "CLAIM_ASSESSMENTS",
     "CLAIM_PASSAGES",
@@ -19,6 +20,7 @@ __all__ = [
     "CONTRACTS",
     "DAMAGE_PREDICTIONS",
     "EMBEDDINGS",
+    "HEADS",
     "INDEX_LEASES",
     "INDEX_STATE",
     "JOB_RUNS",
@@ -42,7 +44,9 @@ CONTRACTS: Mapping[str, TableContract] = {
         CLAIM_PASSAGES,
         EMBEDDINGS,
         DAMAGE_PREDICTIONS,
+        HEADS,
         CLAIM_ASSESSMENTS,
+        ASSESSMENT_STATE,
         INDEX_LEASES,
         INDEX_STATE,
         JOB_RUNS,

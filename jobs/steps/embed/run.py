@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from jobs.job.context import JobContext
-from jobs.job.head import head_for
+from jobs.job.head import entered_head
 from jobs.job.pending import KEY, SOURCES, Pending, pending_entities
 from jobs.job.report import Counts, Report
 from jobs.lakehouse.contracts import EMBEDDINGS
@@ -80,7 +80,7 @@ def _worked_off(
     photos = bool(pending.get("photo"))
     classifies = photos and context.settings.embed.classify and context.head.reads(context.model.model_key)
     with ThreadPoolExecutor(max_workers=1) as beside:
-        head = beside.submit(head_for, context) if classifies else None
+        head = beside.submit(entered_head, context) if classifies else None
         embedding = Embedding(context, context.model.reference, skipped, head)
         for rows, plan in work:
             embedding.embed(rows, plan)

@@ -1,93 +1,122 @@
-"""Photos that look the same in different claims: pure grouping of what the hashes say."""
+"""The section "Photos shared between claims": the same file, or a likeness by its perceptual hash."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain, combinations, islice, product
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from jobs.steps.report.content import DuplicateGroup, DuplicatePhoto
-from udfs.images.perceptual import hamming_distance
+from jobs.lakehouse.snapshot import Snapshot
+from jobs.steps.report.content import DuplicateGroup
+from jobs.steps.report.photo_groups import group_photos, pairs_across_claims
 
-PHOTOS_PER_GROUP = 4
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from pyspark.sql import DataFrame
+
+HASHES_COMPARED = 2_000_000
+"""Distinct hashes that one driver compares: 16 MB, and minutes rather than hours."""
+PHOTOS_CONSIDERED = 20_000
+PAIRS_COUNTED = 200_000
+GROUPS_SHOWN = 16
 
 
-def across_claims(first: Iterable[str], second: Iterable[str]) -> bool:
-    """Whether a claim of the one photo differs from a claim of the other."""
-    one, other = set(first), set(second)
-    return bool(one and other) and len(one | other) > 1
+@dataclass(frozen=True)
+class Duplicates:
+    """Groups to show, and how many there are of everything; `note` says where a bound was met."""
+
+    groups: tuple[DuplicateGroup, ...] = ()
+    group_count: int = 0
+    pairs: int = 0
+    shared_photos: int = 0
+    note: str = ""
 
 
-def pairs_across_claims(
-    pairs: Iterable[tuple[int, int]],
-    photos_by_hash: Mapping[int, Sequence[str]],
-    claims: Mapping[str, Sequence[str]],
-    most: int = 200_000,
-) -> list[tuple[str, str]]:
-    """Pairs of different photos in different claims, in order.
+def shared_photos(snapshot: Snapshot, distance: int) -> Duplicates:
+    """Compares the hashes of all photos of claims; exact up to HASHES_COMPARED distinct hashes.
 
-    Args:
-        pairs: pairs of different hashes that are near each other, each once.
-        photos_by_hash: photo ids per hash; photos of one hash are near each other, too.
-        claims: claim ids per photo.
-        most: where to stop; a blank picture in ten thousand claims makes fifty million pairs.
+    Only hashes reach the driver for the comparison; ids and claims follow for the photos that turned out alike.
     """
-    equal = (pair for photos in photos_by_hash.values() for pair in combinations(photos, 2))
-    near = (
-        pair for left, right in pairs for pair in product(photos_by_hash.get(left, ()), photos_by_hash.get(right, ()))
+    from pyspark.sql import functions as F
+
+    links = snapshot.read("claim_photos").select("claim_id", "photo_id").distinct()
+    hashed = (
+        snapshot.read("photos")
+        .where("status = 'ok' AND perceptual_hash IS NOT NULL")
+        .select("photo_id", F.col("perceptual_hash").alias("hash"))
+        .join(links.select("photo_id").distinct(), "photo_id", "left_semi")
     )
-    spanning = (
-        (min(pair), max(pair))
-        for pair in chain(equal, near)
-        if across_claims(claims.get(pair[0], ()), claims.get(pair[1], ()))
+    per_hash = hashed.groupBy("hash").agg(F.count("photo_id").alias("photos"))
+    counted = per_hash.orderBy("hash").limit(HASHES_COMPARED + 1).toArrow()
+    notes = []
+    hashes = counted.column("hash").to_numpy()
+    photos_per_hash = counted.column("photos").to_numpy()
+    if len(hashes) > HASHES_COMPARED:
+        notes.append(f"Only the first {HASHES_COMPARED:,} distinct perceptual hashes were compared.")
+        hashes, photos_per_hash = hashes[:HASHES_COMPARED], photos_per_hash[:HASHES_COMPARED]
+    pairs = _near_pairs(hashes, distance)
+    several = hashes[photos_per_hash > 1].tolist()
+    alike = sorted({value for pair in pairs for value in pair} | set(several))[:PHOTOS_CONSIDERED]
+    rows = _photos_of(snapshot, hashed, alike, links)
+    if len(rows) > PHOTOS_CONSIDERED or len(alike) == PHOTOS_CONSIDERED:
+        notes.append(f"More than {PHOTOS_CONSIDERED:,} photos look alike; the figures cover the first of them.")
+    rows = rows[:PHOTOS_CONSIDERED]
+    shared = links.groupBy("photo_id").agg(F.countDistinct("claim_id").alias("claims")).where("claims > 1")
+    shared_count = shared.count()
+    shown_shared = _photos_of_ids(shared.orderBy(F.desc("claims"), "photo_id").limit(GROUPS_SHOWN), links)
+
+    by_hash: dict[int, list[str]] = {}
+    hash_of: dict[str, int] = {}
+    claims: dict[str, list[str]] = {}
+    for photo_id, value, claim_ids in rows:
+        by_hash.setdefault(value, []).append(photo_id)
+        hash_of[photo_id] = value
+        claims[photo_id] = claim_ids
+    across = pairs_across_claims(pairs, by_hash, claims, PAIRS_COUNTED)
+    if len(across) == PAIRS_COUNTED:
+        notes.append(f"Counting stopped at {PAIRS_COUNTED:,} pairs.")
+    groups = group_photos(across, hash_of, {**shown_shared, **claims})
+    hidden = max(
+        0,
+        shared_count - sum(1 for claim_ids in {**shown_shared, **claims}.values() if len(set(claim_ids)) > 1),
     )
-    return sorted(islice(spanning, most))
+    return Duplicates(tuple(groups[:GROUPS_SHOWN]), len(groups) + hidden, len(across), shared_count, " ".join(notes))
 
 
-def group_photos(
-    pairs: Sequence[tuple[str, str]],
-    hashes: Mapping[str, int],
-    claims: Mapping[str, Sequence[str]],
-) -> list[DuplicateGroup]:
-    """Groups of photos that are linked by pairs, and photos that several claims share; most telling first.
+def _near_pairs(hashes: "NDArray[np.int64]", distance: int) -> list[tuple[int, int]]:
+    """Pairs of different hashes at most `distance` bits apart."""
+    from udfs.images.perceptual import near_duplicate_pairs
 
-    The very same file comes before a likeness, then the group with more claims, then the smaller distance.
-    Distances are from the group's first photo, which is the one that most of its pairs name.
-    """
-    parent: dict[str, str] = {}
-
-    def root(photo: str) -> str:
-        while parent.setdefault(photo, photo) != photo:
-            parent[photo] = parent[parent[photo]]
-            photo = parent[photo]
-        return photo
-
-    links: dict[str, int] = {}
-    for first, second in pairs:
-        parent[root(first)] = root(second)
-        for photo in (first, second):
-            links[photo] = links.get(photo, 0) + 1
-    for photo, claim_ids in claims.items():
-        if len(set(claim_ids)) > 1:
-            root(photo)
-    members: dict[str, list[str]] = {}
-    for photo in sorted(parent):
-        members.setdefault(root(photo), []).append(photo)
-    groups = []
-    for photos in members.values():
-        anchor = min(photos, key=lambda photo: (-links.get(photo, 0), photo))
-        listed = [
-            DuplicatePhoto(
-                photo,
-                tuple(sorted(set(claims.get(photo, ())))),
-                hamming_distance(hashes[photo], hashes[anchor]) if photo in hashes and anchor in hashes else 0,
-            )
-            for photo in photos
-        ]
-        listed.sort(key=lambda photo: (photo.photo_id != anchor, photo.distance, photo.photo_id))
-        every_claim = tuple(sorted({claim for photo in listed for claim in photo.claim_ids}))
-        shown = tuple(listed[:PHOTOS_PER_GROUP])
-        groups.append(DuplicateGroup(shown, every_claim, len(listed) - len(shown)))
-    return sorted(groups, key=_order)
+    pairs = near_duplicate_pairs(hashes, distance)
+    return [(int(first), int(second)) for first, second in hashes[pairs].tolist()]
 
 
-def _order(group: DuplicateGroup) -> tuple[bool, int, int, str]:
-    nearest = min((photo.distance for photo in group.photos[1:]), default=0)
-    return (not group.same_file, -len(group.claim_ids), nearest, group.photos[0].photo_id)
+def _photos_of(
+    snapshot: Snapshot, hashed: "DataFrame", alike: list[int], links: "DataFrame"
+) -> list[tuple[str, int, list[str]]]:
+    from pyspark.sql import functions as F
+
+    if not alike:
+        return []
+    wanted = snapshot.spark.createDataFrame([(value,) for value in alike], "hash BIGINT")
+    rows = (
+        hashed.join(wanted, "hash")
+        .orderBy("hash", "photo_id")
+        .limit(PHOTOS_CONSIDERED + 1)
+        .join(links, "photo_id")
+        .groupBy("photo_id", "hash")
+        .agg(F.array_sort(F.slice(F.collect_set("claim_id"), 1, 100)).alias("claim_ids"))
+        .orderBy("hash", "photo_id")
+        .collect()
+    )
+    return [(row["photo_id"], row["hash"], row["claim_ids"]) for row in rows]
+
+
+def _photos_of_ids(photos: "DataFrame", links: "DataFrame") -> dict[str, list[str]]:
+    from pyspark.sql import functions as F
+
+    rows = (
+        links.join(photos.select("photo_id"), "photo_id")
+        .groupBy("photo_id")
+        .agg(F.array_sort(F.slice(F.collect_set("claim_id"), 1, 100)).alias("claim_ids"))
+        .collect()
+    )
+    return {row["photo_id"]: row["claim_ids"] for row in rows}

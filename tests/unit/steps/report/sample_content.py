@@ -24,7 +24,7 @@ from jobs.steps.report.content import (
     Totals,
 )
 from jobs.steps.report.figures import TILE
-from jobs.steps.report.gather_photos import THUMBNAIL_BYTES, THUMBNAIL_SIDE
+from jobs.steps.report.thumbnails import THUMBNAIL_BYTES, THUMBNAIL_SIDE
 from udfs.images.thumbnail import thumbnail, tile
 from udfs.outcome import explain
 

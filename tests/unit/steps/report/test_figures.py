@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from jobs.steps.report.figures import PALETTE, SHEET_BYTES, TILE, class_styles, photo_sheet, project
-from jobs.steps.report.gather_photos import THUMBNAIL_BYTES, THUMBNAIL_SIDE
+from jobs.steps.report.thumbnails import THUMBNAIL_BYTES, THUMBNAIL_SIDE
 from udfs.images.thumbnail import thumbnail, tile
 
 

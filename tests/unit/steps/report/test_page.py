@@ -9,21 +9,16 @@ from html.parser import HTMLParser
 import pytest
 from PIL import Image
 
+from jobs.steps.report.classes import CLASSES_SHOWN, PHOTOS_PER_CLASS
 from jobs.steps.report.content import SECTIONS, Content, DamageClass, DuplicateGroup, DuplicatePhoto, Mismatch
-from jobs.steps.report.duplicates import PHOTOS_PER_GROUP
+from jobs.steps.report.duplicates import GROUPS_SHOWN
 from jobs.steps.report.figures import SHEET_BYTES
-from jobs.steps.report.gather_duplicates import GROUPS_SHOWN
-from jobs.steps.report.gather_photos import (
-    CLASSES_SHOWN,
-    MAP_POINTS,
-    MISMATCHES_SHOWN,
-    NARRATIVE_CHARACTERS,
-    PHOTOS_PER_CLASS,
-    PHOTOS_PER_MISMATCH,
-    REVIEW_SHOWN,
-    THUMBNAIL_BYTES,
-)
+from jobs.steps.report.mismatches import MISMATCHES_SHOWN, NARRATIVE_CHARACTERS, PHOTOS_PER_MISMATCH
 from jobs.steps.report.page import data_uri, map_legend, render_page
+from jobs.steps.report.photo_groups import PHOTOS_PER_GROUP
+from jobs.steps.report.photo_map import MAP_POINTS
+from jobs.steps.report.review import REVIEW_SHOWN
+from jobs.steps.report.thumbnails import THUMBNAIL_BYTES
 from tests.unit.steps.report.sample_content import CLASSES, NOW, sample_card, sample_content
 
 HOSTILE = """"><script>alert('x')</script><img src=x onerror=alert(1)>{{ 7 * 7 }}"""

@@ -1,0 +1,1 @@
+"""What an assessment of claims is made of."""

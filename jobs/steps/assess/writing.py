@@ -1,0 +1,81 @@
+"""Assessments into their table: of the claims that something has changed for, or of all."""
+
+from typing import TYPE_CHECKING, Any
+
+from jobs.job.context import JobContext
+from jobs.job.head import CurrentHead, of_head
+from jobs.lakehouse.contracts import CLAIM_ASSESSMENTS
+from jobs.lakehouse.snapshot import Snapshot
+from jobs.lakehouse.writes import Wave, delete_keys, stage, upsert
+from jobs.steps.assess.evidence import assessments_frame, changed_claims
+from jobs.steps.assess.figures import figures_of
+from jobs.steps.assess.state import State, begin, changes_since, check, finish
+from udfs.errors import first_line
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+COMPARED = (
+    "photos",
+    "photos_classified",
+    "worst_severity",
+    "damages",
+    "reported_severity",
+    "expected_severity",
+    "agreement",
+    "review",
+    "review_reasons",
+)
+"""A row is rewritten when one of these has changed."""
+
+
+def stage_changed(context: JobContext, snapshot: Snapshot, head: CurrentHead, state: State | None) -> Wave | str | None:
+    """The claims to look at, staged, as the change feeds name them; None where nothing at all has happened; the reason
+    where the feeds do not tell."""
+    try:
+        changes = changes_since(context, snapshot, head, state)
+        if isinstance(changes, str):
+            return changes
+        return stage(context.lakehouse, changed_claims(snapshot, head, changes), context.run_id) if changes else None
+    except Exception as error:  # its type differs between the classic API and Spark Connect
+        # Whatever keeps a feed from being read (VACUUM, a log that was cleaned), looking at all claims is right.
+        return f"the change feeds since the last assessment cannot be read: {first_line(error)[:200]}"
+
+
+def write_assessments(
+    context: JobContext, snapshot: Snapshot, head: CurrentHead, changed: "DataFrame | None"
+) -> dict[str, Any]:
+    """Assess these claims (claim_id), or all, and take note of what was read; the details that the report gives.
+
+    Raises:
+        ClaimlensError: a second run of the same classifier began meanwhile; nothing was written.
+    """
+    lakehouse = context.lakehouse
+    begin(context, head)
+    with stage(lakehouse, assessments_frame(context, snapshot, head, changed), context.run_id) as wave:
+        check(context, head)
+        inserted, updated = upsert(lakehouse, wave.frame, CLAIM_ASSESSMENTS.name, compare=COMPARED)
+        looked_at = wave.rows
+    removed = _remove_stale(context, snapshot, head, changed)
+    figures = figures_of(of_head(lakehouse.read(CLAIM_ASSESSMENTS.name), head))
+    finish(context, head, snapshot, figures)
+    return {"looked_at": looked_at, "inserted": inserted, "updated": updated, "removed": removed, **figures}
+
+
+def carry_forward(context: JobContext, snapshot: Snapshot, head: CurrentHead, state: State) -> dict[str, Any]:
+    """Take note that no claim was concerned by what has changed."""
+    begin(context, head)
+    finish(context, head, snapshot, state.figures)
+    return {"looked_at": 0, **state.figures}
+
+
+def _remove_stale(context: JobContext, snapshot: Snapshot, head: CurrentHead, changed: "DataFrame | None") -> int:
+    """Delete assessments under these keys of claims that are no longer there."""
+    rows = of_head(context.lakehouse.read(CLAIM_ASSESSMENTS.name), head).select(*CLAIM_ASSESSMENTS.key)
+    if changed is not None:
+        rows = rows.join(changed, "claim_id", "left_semi")
+    stale = rows.join(snapshot.read("claims").select("claim_id"), "claim_id", "left_anti")
+    if stale.isEmpty():
+        return 0
+    with stage(context.lakehouse, stale, context.run_id) as keys:
+        return delete_keys(context.lakehouse, keys.frame, CLAIM_ASSESSMENTS.name)

@@ -60,7 +60,7 @@ def test_an_estimate_plans_for_this_machine_and_a_cluster_and_touches_no_table(c
         assert plan["cost"] == pytest.approx(plan["hours"] * plan["machines"] * 2.5, abs=1e-3)
     assert details["batch_size"] == 2
     assert contents(context, "photos", "claims") == before
-    assert folders(tmp_path) == ["claims", "job_runs", "photos"]
+    assert folders(tmp_path) == ["claim_passages", "claims", "job_runs", "passages", "photos"]
     assert not list((tmp_path / "lakehouse").glob("_staging/waves/*"))
     (row,) = context.lakehouse.read("job_runs").collect()
     assert (row["job"], row["run_id"]) == ("estimate", context.run_id)

@@ -4,11 +4,13 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobs.settings.sections import SparkSettings
 from jobs.spark.delta_jars import delta_jars
+from jobs.spark.java_greeting import java_starts_silently
 from udfs.errors import EnvironmentMissingError
 
 if TYPE_CHECKING:
@@ -64,11 +66,11 @@ def spark_session(settings: SparkSettings) -> "SparkSession":
         "spark.driver.memory": settings.driver_memory,
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
-        "spark.log.level": "ERROR",
         # One machine, short sessions: Delta's own state needs no fifty tasks, and code compiled quickly beats code
         # compiled well. Left alone, Java keeps 48 MB of such code, and compiles no more once these are full.
         "spark.databricks.delta.snapshotPartitions": "1",
-        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m",
+        "spark.driver.extraJavaOptions": f"-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m {_quiet_logging()}",
+        "spark.python.daemon.module": "udfs.functions.worker_daemon",
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         **common,
@@ -77,7 +79,14 @@ def spark_session(settings: SparkSettings) -> "SparkSession":
     if not master.startswith("local"):
         del local["spark.driver.host"], local["spark.driver.bindAddress"]
     chosen = builder.remote(master) if settings.remote else builder.master(master)
-    return _configured(chosen, local).getOrCreate()
+    with java_starts_silently():
+        return _configured(chosen, local).getOrCreate()
+
+
+def _quiet_logging() -> str:
+    """Java's option for the logging that ships with claimlens; empty where that is not a file, as in an archive."""
+    properties = resources.files("conf").joinpath("log4j2.properties")
+    return f"-Dlog4j2.configurationFile={properties.absolute().as_uri()}" if isinstance(properties, Path) else ""
 
 
 def java_version() -> int:

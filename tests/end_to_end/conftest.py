@@ -62,10 +62,11 @@ def place(folder: Path, demo_input: Path, *more: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Finished:
-    """A whole flow that a user has run: where everything lies, and its report."""
+    """A whole flow that a user has run: where everything lies, its report, and what was said on standard error."""
 
     folder: Path
     report: dict[str, Any]
+    errors: str
 
     def ingested(self, folder: Path) -> Path:
         """A copy, in `folder`, of the tables as they were when ingest was through and nothing was embedded yet."""
@@ -77,7 +78,8 @@ class Finished:
 def finished(tmp_path_factory, demo_input) -> Finished:
     """`claimlens run` in a process of its own, once for all tests; whoever writes works on a copy."""
     folder = tmp_path_factory.mktemp("finished")
-    return Finished(folder, run_claimlens(folder, "run", "--json", *place(folder, demo_input)).report)
+    answer = run_claimlens(folder, "run", "--json", *place(folder, demo_input))
+    return Finished(folder, answer.report, answer.errors)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -24,6 +25,14 @@ def test_the_flow_ends_in_a_page_and_every_row_is_accounted_for(finished):
     for report in finished.report["jobs"]:
         counts = report["counts"]
         assert counts["in"] == counts["written"] + counts["skipped"] + counts["failed"], report["job"]
+
+
+def test_standard_error_holds_only_what_claimlens_itself_says(finished):
+    step, end = r"\d/\d [a-z-]+", r"    (done|nothing_to_do|skipped): .*"
+    progress = r"[a-z]+ [a-z ]+: [\d,]+ (to do|of [\d,]+, .*)|Reading the .*"
+    lines = finished.errors.splitlines()
+    assert len(lines) > 10
+    assert not [line for line in lines if re.fullmatch(f"{step}|{end}|{progress}", line) is None]
 
 
 def test_what_the_flow_indexed_is_found_and_a_photo_finds_itself(tmp_path, finished, demo_input, claimlens):

@@ -14,6 +14,7 @@ from jobs.index.state import DAMAGED, State, read_state, write_state
 from jobs.job.report import Counts, Report
 from jobs.lakehouse.contracts import INDEX_STATE
 from jobs.lakehouse.errors import condition, feed_is_unreadable
+from jobs.lakehouse.writes import stage
 from jobs.steps.sync_index.changes import changed, follow
 from udfs.errors import IndexMismatchError, first_line
 
@@ -125,7 +126,9 @@ def _written(
         else:
             if state.head_key != pinned.head_key:
                 lease.check()
-                done += writer.relabel(_all_labels(pinned))
+                # Staged, because the writer asks several things of these rows, and their joins are dear.
+                with stage(context.lakehouse, _all_labels(pinned), context.run_id) as labels:
+                    done += writer.relabel(labels.frame)
             held = held - done.removed + done.written
     if reason is not None:
         lease.check()

@@ -20,6 +20,7 @@ hypothesis_settings.register_profile("claimlens", deadline=None, suppress_health
 hypothesis_settings.load_profile("claimlens")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With two workers (`-n 2 --dist loadgroup`): a folder that shares its processes goes to one of them as a whole,
     and the other files, each as a whole, to whichever is free."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
+from xdist.scheduler import LoadScopeScheduling
 
 from jobs.settings.load import load_settings
 from jobs.settings.sections import Settings, SparkSettings, TableSettings
@@ -20,13 +21,19 @@ hypothesis_settings.register_profile("claimlens", deadline=None, suppress_health
 hypothesis_settings.load_profile("claimlens")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With two workers (`-n 2 --dist loadgroup`): a folder that shares its processes goes to one of them as a whole,
-    and the other files, each as a whole, to whichever is free."""
-    for item in items:
-        folder = item.path.relative_to(TESTS).parts[0]
-        item.add_marker(pytest.mark.xdist_group(folder if folder in SHARED_PROCESSES else str(item.path)))
+class ByPlace(LoadScopeScheduling):
+    """With two workers (`-n 2`): a folder that shares its processes goes to one of them as a whole, and the other
+    files, each as a whole, to whichever is free."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        folder = next((name for name in SHARED_PROCESSES if file.startswith(f"tests/{name}/")), None)
+        return folder or file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByPlace:
+    return ByPlace(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench archive clean
+.PHONY: help setup demo test test-slow check bench archive clean
 
 # The CPU build of torch (2 GB instead of 6 on Linux): make demo TORCH_INDEX=<address of PyTorch's CPU index>
 export TORCH_INDEX ?=
@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 WITH_JAVA = JAVA_HOME="$$(cat $(VENV)/claimlens-java-home)"
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Virtual environment, tested versions, Java, Delta jars; does nothing the second time
 	@PYTHON="$(PYTHON)" ./set_up.sh
@@ -25,8 +25,11 @@ demo: setup ## Render claims with photos, classify, index and report them; then 
 	@echo "Search    $(BIN)/claimlens search 'a red car with a dented door' --config demo --html .claimlens/demo/search.html"
 	@echo "Runs      $(BIN)/mlflow ui --backend-store-uri sqlite:///.claimlens/demo/mlflow/mlflow.db"
 
-test: setup ## Run every test
-	@$(WITH_JAVA) $(BIN)/python -m pytest $(ARGUMENTS)
+test: setup ## Run the tests; one of them: ARGUMENTS="tests/unit/settings"
+	@$(WITH_JAVA) $(BIN)/python -m pytest -n 2 -m "not slow" $(ARGUMENTS)
+
+test-slow: setup ## Run what takes long: a real cluster, Spark Connect, a killed driver, every job on a finished place
+	@$(WITH_JAVA) $(BIN)/python -m pytest -n 2 -m slow $(ARGUMENTS)
 
 check: setup ## Lint, formatting, types, and the arrows between packages
 	@$(BIN)/ruff check .

@@ -15,7 +15,7 @@ INDEXED_ROWS = 20_000
 """From so many rows on vectors are indexed; below, all are compared. IVF_SQ: one byte a number; on tight synthetic
 clusters IVF_PQ with its defaults found half of the true neighbours."""
 SAMPLE_RATE = 64
-"""Vectors per centroid that k-means is trained on."""
+"""Vectors per centroid that k-means is trained on, where there are so many."""
 NAME = "vector_idx"
 _KINDS: Sequence[tuple[str, Literal["BITMAP", "BTREE", "LABEL_LIST", "INVERTED"]]] = (
     ("entity", "BITMAP"),
@@ -48,8 +48,10 @@ def build_vectors(dataset: "LanceDataset", spark: "SparkSession") -> None:
     """Index all vectors: centroids are trained here from a sample, the executors place every vector among them."""
     from lance.indices import IndicesBuilder
 
-    partitions = partitions_of(dataset.count_rows())
-    trained = IndicesBuilder(dataset, "vector").train_ivf(partitions, distance_type="cosine", sample_rate=SAMPLE_RATE)
+    rows = int(dataset.count_rows())
+    partitions = partitions_of(rows)
+    sample = min(SAMPLE_RATE, rows // partitions)
+    trained = IndicesBuilder(dataset, "vector").train_ivf(partitions, distance_type="cosine", sample_rate=sample)
     options = pickle.dumps(
         {
             "index_type": "IVF_SQ",

@@ -5,6 +5,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 
 import pytest
@@ -16,23 +17,25 @@ ENVIRONMENT = {
 }
 
 
-def errors_of_an_idle_worker(module, folder):
+def errors_of_an_idle_worker(module):
     """Start a daemon, let it fork a worker, hang up on that, end the daemon; gives what was said on standard error."""
-    environment = {**os.environ, **ENVIRONMENT, "PYTHON_WORKER_FACTORY_SOCK_DIR": str(folder)}
-    daemon = subprocess.Popen(
-        [sys.executable, "-m", module, "pyspark.worker"],
-        env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    length = struct.unpack("!i", daemon.stdout.read(4))[0]
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(daemon.stdout.read(length).decode())
-        worker = struct.unpack("!i", connection.recv(4))[0]
-        os.kill(worker, 0)
-    deadline = time.monotonic() + 60
-    while is_running(worker) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not is_running(worker)
-    return daemon.communicate(timeout=60)[1].decode()  # which closes its standard input, as Spark does at the end
+    command = [sys.executable, "-m", module, "pyspark.worker"]
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    # A folder with a short name: a socket's path has 108 bytes at most.
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {**os.environ, **ENVIRONMENT, "PYTHON_WORKER_FACTORY_SOCK_DIR": folder}
+        with subprocess.Popen(command, env=environment, **pipes) as daemon:
+            length = struct.unpack("!i", daemon.stdout.read(4))[0]
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.connect(daemon.stdout.read(length).decode())
+                worker = struct.unpack("!i", connection.recv(4))[0]
+                os.kill(worker, 0)
+            deadline = time.monotonic() + 60
+            while is_running(worker) and time.monotonic() < deadline:
+                time.sleep(0.05)
+            assert not is_running(worker)
+            # Standard input is closed, as Spark does at the end.
+            return daemon.communicate(timeout=60)[1].decode()
 
 
 def is_running(process):
@@ -46,7 +49,7 @@ def is_running(process):
 @pytest.mark.parametrize(
     ("module", "traces"), [("udfs.functions.worker_daemon", 0), ("pyspark.daemon", 1)], ids=["ours", "PySpark's"]
 )
-def test_an_idle_worker_leaves_without_a_word(module, traces, tmp_path):
-    errors = errors_of_an_idle_worker(module, tmp_path)
+def test_an_idle_worker_leaves_without_a_word(module, traces):
+    errors = errors_of_an_idle_worker(module)
     assert errors.count("BrokenPipeError") == traces, errors
     assert traces or errors == ""

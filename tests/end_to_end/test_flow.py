@@ -55,6 +55,7 @@ def test_a_second_run_infers_nothing(finished, demo_input, claimlens):
     assert {job: count for job, count in written.items() if count} == {"report": written["report"]}
 
 
+@pytest.mark.slow
 def test_the_same_flow_runs_on_spark_connect(tmp_path, finished, demo_input, claimlens):
     options = place(tmp_path, demo_input, "spark.remote=local[2]", "spark.master=null")
     report = claimlens("run", "--json", *options).report
@@ -62,6 +63,7 @@ def test_the_same_flow_runs_on_spark_connect(tmp_path, finished, demo_input, cla
     assert [job["counts"] for job in report["jobs"]] == [job["counts"] for job in finished.report["jobs"]]
 
 
+@pytest.mark.slow
 def test_killing_the_driver_in_the_middle_of_embed_changes_nothing_in_the_end(
     tmp_path, finished, demo_input, claimlens, spark
 ):

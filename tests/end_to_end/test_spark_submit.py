@@ -71,6 +71,7 @@ def standalone_cluster(folder: Path, environment: dict[str, str]) -> Iterator[st
             process.wait(20)
 
 
+@pytest.mark.slow
 def test_a_job_runs_on_a_cluster_from_the_archive_alone(tmp_path, demo_input, archive, interpreter):
     environment = {
         name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "PYSPARK_GATEWAY_PORT"}

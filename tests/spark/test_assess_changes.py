@@ -17,6 +17,8 @@ from tests.spark.test_classify import NOW, add_rows, photo_id
 from tests.unit.heads.concepts import small_head
 from udfs.errors import ClaimlensError
 
+pytestmark = pytest.mark.slow
+
 HEAD = small_head()
 KEYS = {"model_key": HEAD.model_key, "head_key": HEAD.head_key}
 WORDS = ("Trivial Damage", "Total Loss", "Minor Damage", "odd words", None)

@@ -12,6 +12,8 @@ from tests.conftest import settings_in
 from tests.models import build_clip
 from tests.spark.rows import add_photos, jpeg, put_narratives
 
+pytestmark = pytest.mark.slow
+
 COLOURS = [(red, green, 90) for red in range(0, 250, 40) for green in (10, 120, 200)]
 
 

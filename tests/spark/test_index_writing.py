@@ -16,6 +16,8 @@ from jobs.index.stores.lance.dataset import opened
 from jobs.settings.sections import IndexSettings
 from tests.unit.index.index_rows import DIMENSION, MODEL, entity_rows, keys, photo_id, unit_vectors
 
+pytestmark = pytest.mark.slow
+
 CLAIM = [{"claim_id": "C-1", "amount_total": 9000.0}]
 
 

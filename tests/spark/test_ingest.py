@@ -127,6 +127,7 @@ def test_only_new_and_changed_files_are_read_and_copies_are_not_decoded_again(pl
     assert sorted(runs.count(run_id) for run_id in set(runs)) == [1, 1]
 
 
+@pytest.mark.slow
 def test_a_file_that_is_gone_before_it_is_read_keeps_a_row_and_is_read_when_it_is_back(place):
     put(place.photos / "C-1" / "a.jpg", photo_bytes(1))
     put(place.photos / "C-1" / "b.jpg", photo_bytes(2))
@@ -163,6 +164,7 @@ def test_an_outage_fails_the_job_and_the_next_run_reads_every_file(place):
     assert (back["counts"]["in"], back["counts"]["written"], back["counts"]["failed"]) == (100, 100, 0)
 
 
+@pytest.mark.slow
 def test_files_that_an_outage_made_fail_are_tried_again(place):
     for number in range(100):
         put(place.photos / f"C-{number % 7}" / f"{number}.jpg", photo_bytes(number))
@@ -186,6 +188,7 @@ def test_files_that_an_outage_made_fail_are_tried_again(place):
     assert place.ingest()["status"] == "nothing_to_do"
 
 
+@pytest.mark.slow
 def test_places_without_photos_have_clear_outcomes(place, tmp_path):
     empty = place.ingest()
     assert (empty["status"], empty["counts"]["in"]) == ("nothing_to_do", 0)
@@ -259,6 +262,7 @@ def test_claims_of_every_format(place, spark, kind):
     assert list(rows["C-9"].flags) == ["incident_date:unparsed"]
 
 
+@pytest.mark.slow
 def test_links_by_a_metadata_file(place):
     put(place.photos / "x" / "one.jpg", photo_bytes(1))
     put(place.photos / "x" / "twice.jpg", photo_bytes(2))
@@ -315,6 +319,7 @@ def test_a_corrected_link_and_a_replaced_photo_leave_nothing_behind(place):
     assert place.ingest(*corrected)["status"] == "nothing_to_do"
 
 
+@pytest.mark.slow
 def test_a_delivery_links_its_own_photos_and_leaves_those_of_an_earlier_one(place):
     first, second = place.photos / "b1", place.photos / "b2"
     put(first / "1.jpg", photo_bytes(1))
@@ -351,6 +356,7 @@ def test_a_folder_that_cannot_be_listed_is_counted_and_the_rest_ingested(place):
     assert report["counts"]["written"] == 1
 
 
+@pytest.mark.slow
 def test_csv_files_of_one_directory_keep_each_its_own_header(place):
     folder = place.folder / "deliveries"
     put(folder / "1.csv", b"number,policy,story\nC-1,P-1,first\n")

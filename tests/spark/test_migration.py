@@ -10,6 +10,8 @@ from jobs.settings.sections import TableSettings
 from tests.spark.rows import passage_id
 from udfs.errors import TableContractError
 
+pytestmark = pytest.mark.slow
+
 CONTRACT_1 = """
 CREATE TABLE IF NOT EXISTS {table} (
 `entity` STRING NOT NULL COMMENT 'photo or narrative',

@@ -7,6 +7,8 @@ from jobs.settings.sections import TableSettings
 from tests.spark.rows import add_photos, jpeg
 from udfs.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 COLOURS = ["red", "green", "blue", "white"]
 
 

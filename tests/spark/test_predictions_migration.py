@@ -10,6 +10,8 @@ from jobs.lakehouse.contracts.predictions import CLOSEST, with_closest
 from jobs.lakehouse.writes import append_once
 from udfs.errors import TableContractError
 
+pytestmark = pytest.mark.slow
+
 FIRST = replace(
     DAMAGE_PREDICTIONS,
     version=1,

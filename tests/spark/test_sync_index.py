@@ -179,6 +179,7 @@ def test_the_index_follows_adds_changes_and_deletes(tables, tmp_path):
     assert proved(tables) == third["checksum"]
 
 
+@pytest.mark.slow
 def test_passages_are_rows_as_photos_are(tables):
     tables.append("passages", [{"passage_id": photo_id(7), "text": "Hail broke the windscreen"}])
     tables.append("claim_passages", [{"claim_id": "C-2", "passage_id": photo_id(7), "position": 0}])
@@ -217,6 +218,7 @@ def test_what_is_deleted_leaves_no_bytes_even_when_the_run_was_killed_before_the
     assert not on_disk(root, "C-1")
 
 
+@pytest.mark.slow
 def test_a_new_classifier_relabels_and_rewrites_no_vector(tables, monkeypatch):
     first = synced(tables)
     monkeypatch.setattr(lance_writer, "SMALL_ROWS", 1)
@@ -249,6 +251,7 @@ def test_many_new_photos_are_written_by_the_executors(tables, monkeypatch):
     assert proved(tables) == report["checksum"]
 
 
+@pytest.mark.slow
 def test_a_tampered_index_is_found_and_rebuilt_at_the_start_or_by_the_proof(tables):
     first = synced(tables)
     dataset_of(tables).delete(f"entity_id = '{photo_id(2)}'")
@@ -274,6 +277,7 @@ def test_a_tampered_index_is_found_and_rebuilt_at_the_start_or_by_the_proof(tabl
     assert proved(tables) == first["checksum"]
 
 
+@pytest.mark.slow
 def test_a_sync_that_crashed_is_followed_once_more_and_proved(tables):
     synced(tables)
     tables.claims(C_1="Major Damage")
@@ -287,6 +291,7 @@ def test_a_sync_that_crashed_is_followed_once_more_and_proved(tables):
     assert report["proved"] is True
 
 
+@pytest.mark.slow
 def test_every_so_many_syncs_are_proved(tables):
     index = tables.context.settings.index.model_copy(update={"verify_every": 2})
     tables.context = dataclasses.replace(
@@ -298,7 +303,8 @@ def test_every_so_many_syncs_are_proved(tables):
     assert synced(tables)["proved"]
 
 
-def test_a_table_that_was_made_anew_rebuilds_the_index(tables):
+@pytest.mark.slow
+def test_a_table_that_was_made_anew_rebuilds_the_index(tables_created, tables):
     synced(tables)
     shutil.rmtree(tables.lakehouse.path("claims"))
     fresh = Tables(JobContext.create(tables.context.settings))

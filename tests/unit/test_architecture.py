@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = {"torch", "transformers", "mlflow", "pyspark", "delta", "lancedb", "lance", "pandas", "sklearn", "matplotlib"}
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("udfs.errors", "udfs.outcome"),
+    ("udfs.errors", "udfs.outcome", "udfs.keys"),
     ("udfs.images", "udfs.heads"),
     ("udfs.assessment", "udfs.inference"),
     ("udfs.models",),

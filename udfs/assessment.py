@@ -7,7 +7,7 @@ from enum import StrEnum
 from udfs.errors import SettingsError
 from udfs.heads.severity import LEVELS, NOTHING, SEVERITIES
 
-RULE = 1
+RULE = 2
 """Version of assess_claim: to be raised with every change of what it says, so that all claims are assessed anew."""
 
 

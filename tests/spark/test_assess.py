@@ -13,7 +13,7 @@ from tests.spark.test_classify import SHOWN, add_rows, context_in, embedding, ph
 
 CLAIMS = {
     "mismatch": ("Trivial Damage", [0, 2]),
-    "agrees": ("Minor Damage", [1]),
+    "agrees": ("Minor Damage", [1, 5]),
     "without": ("Total Loss", []),
     "intact": ("Major Damage", [2, 4]),
     "unclear": ("odd words", [3]),
@@ -38,7 +38,7 @@ def rows_of(context):
 
 @pytest.fixture(scope="module")
 def assessed(spark, tmp_path_factory):
-    """Claims, their photos and predictions; 5 is unreadable, 6 was not embedded, 7 waits for its classification."""
+    """Claims, their photos and predictions; 5 is no photo, in two claims, 6 was not embedded, 7 is not classified."""
     context = context_in(tmp_path_factory.mktemp("assess"))
     claims = [{"claim_id": name, "reported_severity": reported} for name, (reported, _) in CLAIMS.items()]
     add_rows(context, "claims", claims)

@@ -47,7 +47,10 @@ def put(context, table, rows):
 
 
 def put_photos(context):
-    """Photos 0 to 5 and one failed; 0 and 1 are near-duplicates in claims A and B, 2 is in both A and C."""
+    """Photos 0 to 5 and one failed; 0 and 1 are near-duplicates in claims A and B, 2 is in both A and C.
+
+    The failed one is in A and B, and no photo that they share.
+    """
     hashes = {0: BASE_HASH, 1: BASE_HASH ^ 0b101, 2: 77 << 40, 3: 991 << 30, 4: 55_555 << 20, 5: 0x3FFF_0000_FFFF}
     ok = [
         {
@@ -86,7 +89,7 @@ def put_photos(context):
             for n in (0, 1, 2, 3, 4, 5, 9)
         ],
     )
-    links = [("A", 0), ("B", 1), ("A", 2), ("C", 2), ("B", 3), ("C", 4), ("A", 9)]
+    links = [("A", 0), ("B", 1), ("A", 2), ("C", 2), ("B", 3), ("C", 4), ("A", 9), ("B", 9)]
     put(
         context,
         "claim_photos",

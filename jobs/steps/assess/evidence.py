@@ -106,7 +106,10 @@ def _evidence(snapshot: Snapshot, head: CurrentHead, changed: "DataFrame | None"
 
 
 def _photos_seen(snapshot: Snapshot, head: CurrentHead, changed: "DataFrame | None") -> "DataFrame":
-    """Per claim and photo: unusable, shared; where classified also level (of LEVELS), accepted, damages."""
+    """Per claim and photo: unusable, shared; where classified also level (of LEVELS), accepted, damages.
+
+    A file of which no photo could be made is shared by nobody: an empty file is the same in every claim that has one.
+    """
     from pyspark.sql import functions as F
 
     every_link = snapshot.read("claim_photos").select("claim_id", "photo_id")
@@ -121,7 +124,9 @@ def _photos_seen(snapshot: Snapshot, head: CurrentHead, changed: "DataFrame | No
     unread = snapshot.read("photos").where(failed).select("photo_id")
     unembedded = snapshot.read("embeddings").where(failed & (F.col("entity") == "photo"))
     unembedded = unembedded.where(F.col("model_key") == head.model_key)
-    unusable = unread.union(unembedded.select(F.col("entity_id").alias("photo_id"))).distinct()
+    unembedded = unembedded.select(F.col("entity_id").alias("photo_id"), F.lit(True).alias("is_photo"))
+    failures = unread.withColumn("is_photo", F.lit(False)).union(unembedded)
+    unusable = failures.groupBy("photo_id").agg(F.bool_and("is_photo").alias("is_photo"))
     none_class = head.taxonomy.none_class
     damages = F.col("labels") if none_class is None else F.array_remove("labels", none_class)
     level = F.when(F.size("damages") == 0, F.lit(0))
@@ -140,4 +145,5 @@ def _photos_seen(snapshot: Snapshot, head: CurrentHead, changed: "DataFrame | No
         .join(marked, "photo_id", "left")
         .join(classified, "photo_id", "left")
         .withColumn("unusable", F.coalesce("unusable", F.lit(False)))
+        .withColumn("shared", F.col("shared") & F.coalesce("is_photo", F.lit(True)))
     )

@@ -37,7 +37,9 @@ def shared_photos(snapshot: Snapshot, distance: int) -> Duplicates:
     """
     from pyspark.sql import functions as F
 
+    failed = snapshot.read("photos").where("status = 'failed'").select("photo_id")
     links = snapshot.read("claim_photos").select("claim_id", "photo_id").distinct()
+    links = links.join(failed, "photo_id", "left_anti")  # an empty file is the same in every claim, and no photo
     hashed = (
         snapshot.read("photos")
         .where("status = 'ok' AND perceptual_hash IS NOT NULL")

@@ -16,6 +16,7 @@ def run(context: "JobContext") -> Report:
         TaxonomyError: the taxonomy is malformed.
         ModelError: the model cannot be loaded.
     """
+    from jobs.job.settled import identities, settled
     from jobs.lakehouse.contracts import DAMAGE_PREDICTIONS, HEADS
     from jobs.steps.classify.distributions import current_distributions
     from jobs.steps.classify.waves import classify_pending, pending_photos
@@ -28,6 +29,10 @@ def run(context: "JobContext") -> Report:
     if not context.dry_run:
         context.lakehouse.ensure(DAMAGE_PREDICTIONS.name, HEADS.name)
     snapshot = context.pin("embeddings", DAMAGE_PREDICTIONS.name)
+    if not context.dry_run:
+        left = settled(context, "classify", snapshot, details)
+        if left is not None:
+            return left
     pending = pending_photos(snapshot, head)
     total = pending.total
     if context.dry_run:
@@ -35,14 +40,16 @@ def run(context: "JobContext") -> Report:
         counts = Counts(rows_in=total, skipped=total - waiting)
         return Report("classify", context.run_id, "dry_run", counts, details={**details, "pending": waiting})
     waiting, written = classify_pending(context, pending) if pending.differing else (0, 0)
+    status = "done" if waiting else "nothing_to_do"
+    details = details | current_distributions(context, head) | identities(context, snapshot, status)
     return Report(
         "classify",
         context.run_id,
-        "done" if waiting else "nothing_to_do",
+        status,
         Counts(rows_in=total, written=written, skipped=total - written),
         versions_in=snapshot.versions,
         versions_out=context.lakehouse.versions(DAMAGE_PREDICTIONS.name),
-        details=details | current_distributions(context, head),
+        details=details,
     )
 
 

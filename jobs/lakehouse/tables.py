@@ -138,6 +138,10 @@ class Lakehouse:
         detail = self._detail(table)
         return str(detail["id"]) if detail else ""
 
+    def table_ids(self, *tables: str) -> dict[str, str]:
+        """Delta's own id of each table; empty where it is absent."""
+        return self._each(tables, self.table_id)
+
     def _readable(self, table: str) -> bool:
         """Whether the table is there, and as its contract says."""
         if table not in self._verified:

@@ -1,10 +1,13 @@
 """Embedding: every photo gets one row, a run resumes where it stopped, and a machine loads the model once."""
 
+import shutil
+
 import pytest
 from pyspark.sql import functions as F
 
 from jobs import embed
 from jobs.job.context import JobContext
+from jobs.job.execution import execute
 from jobs.job.pending import KEY, SOURCES, pending_entities
 from jobs.lakehouse.plan import staged_plan
 from jobs.lakehouse.writes import delete_keys
@@ -48,6 +51,24 @@ def test_every_photo_and_passage_gets_one_unit_vector_and_a_second_run_does_noth
     assert report.details["workers"] == 1  # for all tasks of all waves
     again = embed.run(context.next_job())
     assert (again.status, again.counts.written, again.counts.skipped) == ("nothing_to_do", 0, len(ids) + 2)
+
+
+def test_tables_that_are_as_the_last_run_left_them_are_not_compared_again(context, tables_created, monkeypatch):
+    first = add_photos(context.lakehouse, [jpeg(colour) for colour in COLOURS[:2]])
+    embed.run(context)
+    quiet = execute("embed", embed.run, context.next_job())
+    with monkeypatch.context() as patch:
+        patch.delattr("jobs.steps.embed.run.pending_entities")
+        again = execute("embed", embed.run, context.next_job())
+    assert (again.status, again.counts, again.details) == ("nothing_to_do", quiet.counts, quiet.details)
+    # The same version of another table: photos are dropped and made anew.
+    shutil.rmtree(context.lakehouse.path("photos").removeprefix("file:"))
+    anew = JobContext.create(context.settings)
+    (other,) = add_photos(anew.lakehouse, [jpeg(COLOURS[2])])
+    assert anew.lakehouse.version("photos") == quiet.versions_in["photos"]
+    report = embed.run(anew)
+    assert (report.details["photos_embedded"], report.details["stale_removed"]) == (1, len(first))
+    assert {row["entity_id"] for row in anew.lakehouse.read("embeddings").collect()} == {other}
 
 
 def photos_in(context, partitions: int = 6):

@@ -47,7 +47,8 @@ def rules_of(severity_map: Mapping[str, str]) -> str:
 
 def places(context: JobContext, versions: Mapping[str, int]) -> dict[str, dict[str, Any]]:
     """Tables with the id that Delta gave them and a version: a table that was made anew has another id."""
-    return {table: {"id": context.lakehouse.table_id(table), "version": version} for table, version in versions.items()}
+    ids = context.lakehouse.table_ids(*versions)
+    return {table: {"id": ids[table], "version": version} for table, version in versions.items()}
 
 
 def read_state(context: JobContext, head: CurrentHead) -> State | None:

@@ -9,6 +9,7 @@ from jobs.job.context import JobContext
 from jobs.job.head import entered_head
 from jobs.job.pending import KEY, SOURCES, Pending, pending_entities
 from jobs.job.report import Counts, Report
+from jobs.job.settled import identities, settled
 from jobs.lakehouse.contracts import EMBEDDINGS
 from jobs.lakehouse.leftovers import remove_leftovers
 from jobs.lakehouse.plan import Plan, staged_plan
@@ -34,6 +35,10 @@ def embed(context: JobContext) -> Report:
     lakehouse.ensure(EMBEDDINGS.name)
     remove_leftovers(lakehouse, now=context.clock(), hours=settings.tables.staging_hours)
     snapshot = context.pin(*SOURCES)
+    compared = {"model_key": model.model_key, "compared": _compared(context)}
+    left = settled(context, "embed", snapshot, compared)
+    if left is not None:
+        return left
     entities = pending_entities(context, snapshot, model.model_key, has_text=model.has_text)
     with ExitStack() as plans:
         work = [
@@ -46,6 +51,7 @@ def embed(context: JobContext) -> Report:
         done = _worked_off(context, work, pending, Counts(rows_in=known, skipped=known))
     details = {
         **_of_model(context),
+        **compared,
         "photos_embedded": done.embedded.get("photo", 0),
         "passages_embedded": done.embedded.get("passage", 0),
         "classified_in_pass": done.classified,
@@ -53,18 +59,25 @@ def embed(context: JobContext) -> Report:
         **done.work.as_details(),
     }
     if sum(pending.values()):
-        compared = compare_with_estimate(context, model.model_key, pending, done.work.wall, done.work.hosts)
-        if compared is not None:
-            details["estimate"] = compared
+        estimate = compare_with_estimate(context, model.model_key, pending, done.work.wall, done.work.hosts)
+        if estimate is not None:
+            details["estimate"] = estimate
+    status = "done" if sum(pending.values()) or details["stale_removed"] else "nothing_to_do"
     return Report(
         "embed",
         context.run_id,
-        "done" if sum(pending.values()) or details["stale_removed"] else "nothing_to_do",
+        status,
         done.counts,
         versions_in=snapshot.versions,
         versions_out=lakehouse.versions(EMBEDDINGS.name),
-        details=details,
+        details=details | identities(context, snapshot, status),
     )
+
+
+def _compared(context: JobContext) -> list[str]:
+    """The entities that this run looks at."""
+    wanted = {"photo": context.settings.embed.photos, "passage": context.settings.embed.passages}
+    return [entity for entity, asked in wanted.items() if asked]
 
 
 def _of_model(context: JobContext) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def sync(context: "JobContext", model_key: str, dimension: int, head_key: str | 
     pinned = Pinned(lakehouse, context.pin(*SOURCES), model_key, head_key)
     writer = open_writer(context.settings.index, model_key, dimension)
     details: dict[str, Any] = {"index": writer.location, "model_key": model_key, "head_key": head_key}
-    ids = {table: lakehouse.table_id(table) for table in pinned.versions}
+    ids = lakehouse.table_ids(*pinned.versions)
     state = read_state(lakehouse, writer.location)
     if context.dry_run:
         return _dry_run(context, pinned, state, ids, details)

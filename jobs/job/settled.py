@@ -1,0 +1,66 @@
+"""What a run need not find out again: the last one of its job found nothing to do, in these very tables.
+
+A run that wrote is never believed, because another may have written beside it: the next one compares once more, and
+only what it found is remembered. Where job_runs has lost that report, a comparison is what it costs.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from jobs.job.context import JobContext
+from jobs.job.report import Counts, Report
+from jobs.lakehouse.contracts import JOB_RUNS
+
+if TYPE_CHECKING:
+    from jobs.lakehouse.snapshot import Snapshot
+
+TABLE_IDS = "table_ids"
+STATUS = "nothing_to_do"
+
+
+def settled(context: JobContext, job: str, snapshot: "Snapshot", same: Mapping[str, Any]) -> Report | None:
+    """The last report of `job`, as this run's own, if it says nothing_to_do of these tables and of `same`; else None.
+
+    Args:
+        context: whose job_runs is asked.
+        job: the job's name.
+        snapshot: the tables that are compared, at their versions.
+        same: details that decide what there is to do, such as the model_key.
+    """
+    last = _last_report(context, job)
+    if last is None or last["versions_in"] != dict(snapshot.versions):
+        return None
+    if any(last.get(name) != value for name, value in same.items()):
+        return None
+    if last.get(TABLE_IDS) != context.lakehouse.table_ids(*snapshot.versions):
+        return None
+    counts = last.pop("counts")
+    if counts["failed"]:
+        return None
+    known = ("job", "run_id", "status", "seconds", "photos_per_second", "versions_in", "versions_out")
+    details = {name: value for name, value in last.items() if name not in known}
+    return Report(
+        job,
+        context.run_id,
+        STATUS,
+        Counts(rows_in=counts["in"], skipped=counts["skipped"]),
+        versions_in=snapshot.versions,
+        versions_out=last["versions_out"],
+        details=details,
+    )
+
+
+def identities(context: JobContext, snapshot: "Snapshot", status: str) -> dict[str, Any]:
+    """What the report of a run with this status has to say for the next one: a table made anew has another id."""
+    return {TABLE_IDS: context.lakehouse.table_ids(*snapshot.versions)} if status == STATUS else {}
+
+
+def _last_report(context: JobContext, job: str) -> dict[str, Any] | None:
+    from pyspark.sql import functions as F
+
+    if not context.lakehouse.exists(JOB_RUNS.name):
+        return None
+    runs = context.lakehouse.read(JOB_RUNS.name).where((F.col("job") == job) & (F.col("status") == STATUS))
+    row = runs.orderBy(F.desc("finished_at")).select("report").first()
+    return dict(json.loads(row["report"])) if row else None

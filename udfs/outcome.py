@@ -62,7 +62,8 @@ class ErrorCode(StrEnum):
     )
     UNSUPPORTED_FORMAT = (
         "unsupported_format",
-        "A picture, but of a format or variant that cannot be decoded here (SVG, raw, HEIF without its reader).",
+        "A picture, but of a format or variant that cannot be decoded here (SVG, raw, JPEG of 12 bits, HEIF without its "
+        "reader).",
         "Convert it to JPEG or PNG, put that in its place, and ingest. Where its reader was missing, install that, and "
         "ingest.",
         DependsOn.READER,
@@ -91,6 +92,21 @@ class ErrorCode(StrEnum):
         "Suspect a decompression bomb. Where such pictures are expected, raise ingest.maximum_pixels, and ingest.",
         DependsOn.LIMIT,
         "ingest.maximum_pixels",
+    )
+    TOO_MUCH_MEMORY = (
+        "too_much_memory",
+        "Decoding the picture takes more memory than ingest.maximum_memory allows.",
+        "Suspect a decompression bomb. Where such pictures are expected, raise ingest.maximum_memory, and ingest.",
+        DependsOn.LIMIT,
+        "ingest.maximum_memory",
+    )
+    DECODER_TIMEOUT = (
+        "decoder_timeout",
+        "Decoding the picture takes longer than ingest.maximum_seconds allows.",
+        "Suspect a file made to do harm. Where such pictures are expected, or the machine is slow, raise "
+        "ingest.maximum_seconds, and ingest.",
+        DependsOn.LIMIT,
+        "ingest.maximum_seconds",
     )
     UNREADABLE = (
         "unreadable",

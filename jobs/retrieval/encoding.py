@@ -52,15 +52,10 @@ def sanitised(content: bytes, name: str, settings: "IngestSettings") -> bytes:
     Raises:
         InputError: not a photo that can be read; says why.
     """
-    from udfs.images.sanitise import SanitiseLimits, sanitise
+    from udfs.images.decoders.pool import decoders
 
-    limits = SanitiseLimits(
-        longest_side=settings.longest_side,
-        jpeg_quality=settings.jpeg_quality,
-        maximum_bytes=settings.maximum_bytes,
-        maximum_pixels=settings.maximum_pixels,
-    )
-    cleaned = sanitise(content, limits)
+    # As in ingest, in a process that it cannot take along: who asks may be a service.
+    cleaned = decoders().sanitise(content, settings.limits)
     if cleaned.jpeg is None:
         raise InputError(
             f"--photo {name}: not a photo that can be read ({cleaned.error_code}: {cleaned.error_detail})."

@@ -4,6 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from udfs.images.photo import LEAST_MEMORY, SanitiseLimits
+
 
 class Section(BaseModel):
     """A group of settings; unknown keys are refused."""
@@ -90,8 +92,24 @@ class IngestSettings(Section):
     jpeg_quality: int = Field(88, ge=1, le=100, description="Quality of the sanitised JPEG")
     maximum_bytes: int = Field(64 * 1024 * 1024, ge=1, description="Larger files fail with too_many_bytes")
     maximum_pixels: int = Field(150_000_000, ge=1, description="Larger pictures fail with too_many_pixels")
+    maximum_seconds: float = Field(5.0, gt=0, description="Pictures that take longer to decode: decoder_timeout")
+    maximum_memory: int = Field(
+        1_000_000_000, ge=LEAST_MEMORY, description="Bytes; pictures that take more to decode: too_much_memory (Linux)"
+    )
     claims: ClaimSettings = ClaimSettings()
     links: LinkSettings = LinkSettings()
+
+    @property
+    def limits(self) -> SanitiseLimits:
+        """What a photo may be, and what it becomes."""
+        return SanitiseLimits(
+            longest_side=self.longest_side,
+            jpeg_quality=self.jpeg_quality,
+            maximum_bytes=self.maximum_bytes,
+            maximum_pixels=self.maximum_pixels,
+            maximum_seconds=self.maximum_seconds,
+            maximum_memory=self.maximum_memory,
+        )
 
 
 class ModelSettings(Section):

@@ -9,7 +9,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from udfs.images.sanitise import SanitisedPhoto, SanitiseLimits, sanitise
+from udfs.images.decoders.pool import decoders
+from udfs.images.photo import SanitisedPhoto, SanitiseLimits
 from udfs.outcome import ErrorCode, Status
 
 SANITISED_SCHEMA = pa.schema(
@@ -59,8 +60,9 @@ def sanitise_batches(
 
     Batches come in with columns photo_id (string) and content (binary, the original's bytes; null when they could not
     be read). For each row one row goes out, in the same order, in batches of `SANITISED_SCHEMA`, followed by the
-    columns of `pass_through` taken over as they came. `threads` photos are decoded at once (Pillow releases the
-    interpreter lock); at most twice as many are held in advance. Raises ValueError on fewer than one thread.
+    columns of `pass_through` taken over as they came. `threads` photos are decoded at once, each by a process that it
+    cannot take along (udfs/images/decoders); at most twice as many are held in advance. Raises ValueError on fewer
+    than one thread.
     """
     if threads < 1:
         raise ValueError(f"threads must be 1 or more, it is {threads}")
@@ -147,8 +149,7 @@ def _rows(
 
 
 def _sanitise_buffer(buffer: pa.Buffer | None, limits: SanitiseLimits) -> SanitisedPhoto:
-    # The copy out of Arrow's memory is made here, so that no more of them exist than threads.
-    return _UNREADABLE if buffer is None else sanitise(buffer.to_pybytes(), limits)
+    return _UNREADABLE if buffer is None else decoders().sanitise(memoryview(buffer), limits)
 
 
 def _ahead(rows: Iterator[_Row], most: int) -> Iterator[_Row]:

@@ -1,7 +1,6 @@
 """Opening photos with Pillow, from a closed list of formats, and saying in one code why one does not open."""
 
 import importlib
-import importlib.util
 import io
 from functools import cache
 
@@ -41,6 +40,9 @@ PILLOW_FORMATS = {
 Pillow, whose other decoders start programs (EPS), are rarely fuzzed, or cannot hold a photo. Naming the plug-ins here
 also loads them, and none but them."""
 
+HEIF_READER = "pi-heif"
+"""The package that reads HEIF; a requirement, but without a wheel for every machine."""
+
 _TRUNCATED = ("truncated", "not enough data")
 _UNSUPPORTED = ("unsupported", "not supported", "not yet supported", "unknown", "unimplemented")
 
@@ -53,8 +55,8 @@ def open_photo(content: bytes, format_name: str) -> ImageFile:
     """
     if format_name not in PILLOW_FORMATS:
         raise PhotoError(ErrorCode.UNSUPPORTED_FORMAT, f"{format_name} is not decoded here")
-    if format_name == "HEIF" and not heif_plug_in():
-        raise PhotoError(ErrorCode.UNSUPPORTED_FORMAT, "HEIF is decoded only where pillow_heif is installed")
+    if format_name == "HEIF" and not heif_reader():
+        raise PhotoError(ErrorCode.UNSUPPORTED_FORMAT, f"HEIF: its reader is missing here: pip install {HEIF_READER}")
     if format_name in CHECKS:
         CHECKS[format_name](content)
     if format_name != "JPEG":
@@ -111,12 +113,25 @@ def explain(error: Exception, content: bytes, format_name: str) -> PhotoError:
 
 
 @cache
-def heif_plug_in() -> bool:
-    """Register pillow_heif with Pillow where it is installed (iPhones write HEIF); tell whether it is."""
-    if importlib.util.find_spec("pillow_heif") is None:
+def heif_reader() -> bool:
+    """Register pi-heif with Pillow (iPhones write HEIF); tell whether it is there."""
+    try:
+        reader = importlib.import_module("pi_heif")
+    except ImportError:  # not installed, or no library for this machine in it
         return False
-    importlib.import_module("pillow_heif").register_heif_opener(thumbnails=False)
+    # A photo at a time on each core; and neither previews nor depths, of which a file may hold any number.
+    options = reader.options
+    options.DECODE_THREADS = 1
+    options.THUMBNAILS = options.DEPTH_IMAGES = options.AUX_IMAGES = False
+    # Without a test of the brand: what comes here was sniffed.
+    Image.register_open("HEIF", reader.HeifImageFile)
     return True
+
+
+def prepare_decoders() -> None:
+    """Load all readers, for processes that are forked from this one; each decodes in one thread."""
+    AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+    heif_reader()
 
 
 def _open(content: bytes, format_name: str) -> ImageFile:

@@ -9,7 +9,6 @@ from jobs.steps.ingest.commit import commit
 from jobs.steps.ingest.contents import FILE_SCHEMA, contents
 from jobs.steps.ingest.plan import FILE, Plan, settled_photos, stand_in
 from udfs.functions.sanitise import SANITISED_SCHEMA, sanitise_batches
-from udfs.images.sanitise import SanitiseLimits
 from udfs.outcome import ErrorCode, Status
 
 if TYPE_CHECKING:
@@ -45,13 +44,6 @@ def _sanitised_rows(context: JobContext, files: "DataFrame", tasks: int) -> "Dat
     from pyspark.sql import Window
     from pyspark.sql import functions as F
 
-    settings = context.settings.ingest
-    limits = SanitiseLimits(
-        longest_side=settings.longest_side,
-        jpeg_quality=settings.jpeg_quality,
-        maximum_bytes=settings.maximum_bytes,
-        maximum_pixels=settings.maximum_pixels,
-    )
     read = contents(context, files, tasks)
     read = read.withColumn("photo_id", F.coalesce("photo_id", stand_in(F.col("micros"))))
     known = settled_photos(context.lakehouse.read(PHOTOS.name)).withColumn("known", F.lit(True))
@@ -74,7 +66,7 @@ def _sanitised_rows(context: JobContext, files: "DataFrame", tasks: int) -> "Dat
     columns = {column.name: column.type for column in PHOTOS.columns}
     schema = ", ".join(f"{name} {columns[name]}" for name in SANITISED_SCHEMA.names)
     schema += f", {FILE_SCHEMA}, fresh BOOLEAN, problem STRING"
-    done = work.mapInArrow(sanitise_batches(limits, pass_through=passed), schema)
+    done = work.mapInArrow(sanitise_batches(context.settings.ingest.limits, pass_through=passed), schema)
     told = F.concat(F.lit(f"{NOT_READ}: "), "problem")
     return done.withColumns(
         {

@@ -11,7 +11,8 @@ from PIL import ExifTags, Image
 from tests.unit.images.pictures import LIMITS, encoded, quarters, scenery
 from udfs.functions import sanitise as udf
 from udfs.functions.sanitise import SANITISED_SCHEMA, sanitise_batches
-from udfs.images.sanitise import SanitiseLimits, sanitise
+from udfs.images.photo import SanitiseLimits
+from udfs.images.sanitise import sanitise
 
 
 def batch_of(contents, first=0, **others) -> pa.RecordBatch:

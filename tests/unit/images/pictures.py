@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from udfs.images.sanitise import SanitisedPhoto, SanitiseLimits, sanitise
+from udfs.images.photo import SanitisedPhoto, SanitiseLimits
+from udfs.images.sanitise import sanitise
 
 RED, GREEN, BLUE, YELLOW = (220, 30, 30), (30, 180, 30), (30, 30, 220), (220, 220, 30)
 LIMITS = SanitiseLimits(longest_side=128)

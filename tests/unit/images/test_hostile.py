@@ -15,9 +15,10 @@ from PIL import Image
 from tests.unit.images.pictures import LIMITS, cleaned, difference, encoded, opened, quarters, scenery
 from udfs.images import sanitise as sanitise_module
 from udfs.images.decode import decode_rgb
+from udfs.images.photo import SanitisedPhoto, SanitiseLimits
 from udfs.images.photo_error import PhotoError, one_line
 from udfs.images.pillow_warnings import without_warnings
-from udfs.images.sanitise import SanitisedPhoto, SanitiseLimits, sanitise
+from udfs.images.sanitise import sanitise
 from udfs.outcome import ErrorCode, Status
 
 
@@ -90,10 +91,10 @@ class TestNoPhoto:
         assert (photo.error_code, photo.original_format) == (ErrorCode.UNSUPPORTED_FORMAT, name)
 
     def test_heif_without_its_plug_in_says_what_is_missing(self, monkeypatch):
-        monkeypatch.setattr("udfs.images.decode.heif_plug_in", lambda: False)
+        monkeypatch.setattr("udfs.images.decode.heif_reader", lambda: False)
         photo = sanitise(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", LIMITS)
         assert (photo.error_code, photo.original_format) == (ErrorCode.UNSUPPORTED_FORMAT, "HEIF")
-        assert "pillow_heif" in photo.error_detail
+        assert "pip install pi-heif" in photo.error_detail
 
     def test_a_raw_file_that_is_a_tiff_is_not_taken_for_its_thumbnail(self):
         thumbnail = encoded(quarters(), "TIFF", tiffinfo={254: 1, 330: 8})
@@ -221,7 +222,7 @@ class TestBombs:
             raise MemoryError
 
         monkeypatch.setattr(sanitise_module, "shrink_to_srgb", exhausted)
-        assert code_of(encoded(quarters())) == ErrorCode.OUT_OF_MEMORY
+        assert code_of(encoded(quarters())) == ErrorCode.TOO_MUCH_MEMORY
 
 
 VALID = {

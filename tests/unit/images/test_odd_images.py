@@ -6,7 +6,8 @@ import time
 import pytest
 
 from tests.unit.images.test_hostile import assert_sound
-from udfs.images.sanitise import SanitiseLimits, sanitise
+from udfs.images.photo import SanitiseLimits
+from udfs.images.sanitise import sanitise
 
 NOT_DECODED_ON_PURPOSE = (".dds", ".psd")
 """Pillow reads them; no camera, scanner or browser writes them."""

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from tests.unit.images.pictures import encoded, opened, scenery
 from udfs.images.perceptual import hamming_distance, near_duplicate_pairs, perceptual_hash
-from udfs.images.sanitise import SanitiseLimits, sanitise
+from udfs.images.photo import SanitiseLimits
+from udfs.images.sanitise import sanitise
 
 SIGNED = st.integers(-(2**63), 2**63 - 1)
 

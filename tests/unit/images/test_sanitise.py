@@ -20,7 +20,8 @@ from tests.unit.images.pictures import (
     scenery,
 )
 from udfs.images.jpeg_structure import read_structure
-from udfs.images.sanitise import SanitiseLimits, sanitise
+from udfs.images.photo import SanitiseLimits
+from udfs.images.sanitise import sanitise
 from udfs.outcome import Status
 
 UPRIGHT_TO_STORED = {

@@ -62,8 +62,8 @@ class ErrorCode(StrEnum):
     )
     UNSUPPORTED_FORMAT = (
         "unsupported_format",
-        "A picture, but of a format or variant that cannot be decoded here (SVG, raw, JPEG of 12 bits, HEIF without its "
-        "reader).",
+        "A picture, but of a format or variant that cannot be decoded here (SVG, raw, JPEG of 12 bits, HEIF without "
+        "its reader).",
         "Convert it to JPEG or PNG, put that in its place, and ingest. Where its reader was missing, install that, and "
         "ingest.",
         DependsOn.READER,

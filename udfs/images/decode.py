@@ -2,6 +2,7 @@
 
 import importlib
 import io
+import sys
 from functools import cache
 
 from PIL import (
@@ -19,6 +20,8 @@ from PIL import (
 from PIL.ImageFile import ImageFile
 
 from udfs.images.header_limits import CHECKS
+from udfs.images.jpeg_coding import coefficient_bytes, read_frame, refuse_unsupported
+from udfs.images.jpeg_end import with_end
 from udfs.images.jpeg_structure import has_too_much_exif, picture_bytes, read_structure, without_metadata
 from udfs.images.photo_error import PhotoError
 from udfs.images.pillow_warnings import without_warnings
@@ -44,14 +47,17 @@ HEIF_READER = "pi-heif"
 """The package that reads HEIF; a requirement, but without a wheel for every machine."""
 
 _TRUNCATED = ("truncated", "not enough data")
-_UNSUPPORTED = ("unsupported", "not supported", "not yet supported", "unknown", "unimplemented")
+_UNSUPPORTED = ("unsupported", "not supported", "not yet supported", "unknown", "unimplemented", "not been built")
+_NO_MODE = "not identified by this driver"
+"""Pillow's own words where a reader finds no pixels that it could make; pi-heif's, where no decoder is for them."""
 
 
-def open_photo(content: bytes, format_name: str) -> ImageFile:
+def open_photo(content: bytes, format_name: str, maximum_memory: int = sys.maxsize) -> ImageFile:
     """Open `content`, already sniffed as `format_name`, without decoding its pixels.
 
-    A JPEG is reduced to its first picture, and opened without its metadata when these are what is broken. Raises
-    PhotoError: UNSUPPORTED_FORMAT, CORRUPT, TRUNCATED or TOO_MANY_PIXELS.
+    A JPEG is reduced to its first picture, given the end marker where that alone is missing, and opened without its
+    metadata when these are what is broken. Raises PhotoError: UNSUPPORTED_FORMAT, CORRUPT, TRUNCATED, TOO_MANY_PIXELS,
+    or TOO_MUCH_MEMORY where the header tells that decoding takes more than `maximum_memory` bytes.
     """
     if format_name not in PILLOW_FORMATS:
         raise PhotoError(ErrorCode.UNSUPPORTED_FORMAT, f"{format_name} is not decoded here")
@@ -62,6 +68,15 @@ def open_photo(content: bytes, format_name: str) -> ImageFile:
     if format_name != "JPEG":
         return _open(content, format_name)
     structure = read_structure(content)
+    if structure.end is None and (whole := with_end(content, structure)) is not None:
+        content, structure = whole, read_structure(whole)
+    frame = read_frame(content, structure)
+    refuse_unsupported(frame)
+    needed = coefficient_bytes(frame, len(structure.scans))
+    if needed > maximum_memory:
+        raise PhotoError(
+            ErrorCode.TOO_MUCH_MEMORY, f"JPEG: {needed} bytes for its scans, ingest.maximum_memory is {maximum_memory}"
+        )
     picture = picture_bytes(content, structure)
     if has_too_much_exif(content, structure):
         picture = without_metadata(picture, structure)
@@ -99,17 +114,26 @@ def explain(error: Exception, content: bytes, format_name: str) -> PhotoError:
     """Turn whatever Pillow and its codecs raise into a code and a sentence."""
     if isinstance(error, PhotoError):
         return error
-    reason = f"{format_name}: {error}" if str(error) else f"{format_name}: {type(error).__name__}"
+    code, reason = _code(error, content, format_name), str(error) or type(error).__name__
+    if code is ErrorCode.OUT_OF_MEMORY:
+        reason = "not enough memory to decode it"
+    elif format_name == "HEIF" and _NO_MODE in reason:
+        reason = "of another coding than HEVC, which is not decoded here"
+    return PhotoError(code, f"{format_name}: {reason}")
+
+
+def _code(error: Exception, content: bytes, format_name: str) -> ErrorCode:
     message = str(error).lower()
-    if isinstance(error, MemoryError):
-        return PhotoError(ErrorCode.OUT_OF_MEMORY, f"{format_name}: not enough memory to decode it")
+    if isinstance(error, MemoryError) or "out of memory" in message:
+        return ErrorCode.OUT_OF_MEMORY
     if isinstance(error, Image.DecompressionBombError):
-        return PhotoError(ErrorCode.TOO_MANY_PIXELS, reason)
-    if isinstance(error, NotImplementedError) or any(word in message for word in _UNSUPPORTED):
-        return PhotoError(ErrorCode.UNSUPPORTED_FORMAT, reason)
+        return ErrorCode.TOO_MANY_PIXELS
+    no_decoder = format_name == "HEIF" and _NO_MODE in message
+    if isinstance(error, NotImplementedError) or no_decoder or any(word in message for word in _UNSUPPORTED):
+        return ErrorCode.UNSUPPORTED_FORMAT
     if any(word in message for word in _TRUNCATED) or isinstance(error, EOFError) or ends_early(content, format_name):
-        return PhotoError(ErrorCode.TRUNCATED, reason)
-    return PhotoError(ErrorCode.CORRUPT, reason)
+        return ErrorCode.TRUNCATED
+    return ErrorCode.CORRUPT
 
 
 @cache

@@ -40,7 +40,7 @@ def sanitise(
         try:
             format_name = sniff_format(content)
             _check_bytes(content, format_name, limits)
-            image = open_photo(content, format_name or "")
+            image = open_photo(content, format_name or "", limits.maximum_memory)
             width, height = _stored_size(image)
             _check_pixels(width * height, format_name, limits)
             with one_giant if one_giant is not None and width * height > GIANT_PIXELS else nullcontext():

@@ -44,13 +44,13 @@ DEEDS = {
 _open = sanitising.open_photo
 
 
-def open_photo(content: bytes, format_name: str):
+def open_photo(content: bytes, format_name: str, *limits: int):
     deed = next((DEEDS[word] for word in DEEDS if content.startswith(word)), None)
     if deed is not None:
         deed()
     if content.startswith(GIANT):
         return Giant()
-    return _open(content, format_name)
+    return _open(content, format_name, *limits)
 
 
 class Giant:

@@ -7,7 +7,8 @@ from typing import Any
 from jobs.job.context import JobContext
 from jobs.job.report import Counts, Report
 from jobs.job.spec import Job
-from udfs.errors import InputError, SettingsError
+from jobs.lakehouse.places import local_file
+from udfs.errors import InputError
 
 
 def run(context: JobContext) -> Report:
@@ -25,7 +26,7 @@ def run(context: JobContext) -> Report:
     from jobs.steps.report.page import render_page
 
     started = time.perf_counter()
-    output = _output(context.settings.report.output)
+    output = local_file(context.settings.report.output, "report.output")
     context.progress.say("Reading the tables for the report.")
     snapshot = context.pin()
     overview = look_over(snapshot, context.head)
@@ -66,13 +67,6 @@ def run(context: JobContext) -> Report:
         versions_in=snapshot.versions,
         details=details,
     )
-
-
-def _output(text: str) -> Path:
-    path = text.removeprefix("file:")
-    if "://" in path:
-        raise SettingsError(f"report.output = {text}: give the path of a file; on Databricks, one under /Volumes.")
-    return Path("/" + path.lstrip("/") if text.startswith("file:") else path)
 
 
 def _write(output: Path, page: str) -> None:

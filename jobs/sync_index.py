@@ -13,11 +13,12 @@ def run(context: "JobContext") -> "Report":
     """Follow the tables' change feeds into the index of the current model, or build it anew where they cannot say.
 
     The versions that the index has followed advance only after it was written; its contents are proved after a rebuild,
-    after a crash, and every index.verify_every syncs. Running it again changes nothing. A dry run creates nothing.
+    after a crash, and every index.verify_every syncs. One that is damaged, or that the proof finds wrong, is built anew
+    at once, and the report's `reason` says why. Running it again changes nothing. A dry run creates nothing.
 
     Raises:
-        IndexMismatchError: the index holds something else than the tables say (the next run rebuilds it), or the
-            directory belongs to another model.
+        IndexMismatchError: the directory belongs to another model, or the index does not hold what the tables say
+            although it was just built anew.
         ModelError: the model's key cannot be determined.
         ClaimlensError: another run writes the index.
     """

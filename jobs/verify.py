@@ -17,6 +17,7 @@ def run(context: "JobContext") -> "Report":
     Raises:
         InputError: the index was never brought in step.
         IndexMismatchError: it does not hold what the tables say.
+        IndexDamagedError: files of it are missing or cannot be read.
         ModelError: the model's key cannot be determined.
     """
     from jobs.steps.verify.verify import verify

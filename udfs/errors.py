@@ -39,6 +39,10 @@ class IndexMismatchError(ClaimlensError):
     """A vector index belongs to another model_key, or does not hold what its state says."""
 
 
+class IndexDamagedError(ClaimlensError):
+    """Files of a vector index are missing, cut short, or not what was written; sync-index builds it anew."""
+
+
 class FailureRateError(ClaimlensError):
     """More rows failed than limits.failure_rate allows."""
 

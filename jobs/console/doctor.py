@@ -8,9 +8,10 @@ from jobs.console.check import STATES_TO_MEND, Check, guarded
 from jobs.console.failure import tell_failure
 from jobs.console.streams import print_json, standard_output_kept
 from jobs.job.context import JobContext
+from jobs.job.printable import printable
+from jobs.lakehouse.errors import in_words
 from jobs.settings.load import load_settings
 from jobs.settings.sections import Settings
-from udfs.errors import first_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -59,7 +60,7 @@ def examine(settings: Settings) -> list[Check]:
         context.lakehouse.exists("photos")
     except Exception as error:
         mend = "Read the line; spark.master, spark.remote and spark.config decide how Spark starts."
-        return [*checks, Check("tables", "wrong", first_line(error), mend)]
+        return [*checks, Check("tables", "wrong", in_words(error), mend)]
 
     def configured(key: str) -> str | None:
         return context.spark.conf.get(key, None)
@@ -78,11 +79,13 @@ def print_checks(checks: list[Check], console: "Console") -> None:
     width = max(len(check.name) for check in checks)
     for check in checks:
         state = f"[{_COLOURS[check.state]}]{check.state:<7}[/]"
-        console.print(f"{check.name:<{width}}  {state}  {escape(check.found)}", soft_wrap=True, highlight=False)
+        console.print(
+            f"{check.name:<{width}}  {state}  {escape(printable(check.found))}", soft_wrap=True, highlight=False
+        )
     to_mend = [check for check in checks if check.mend]
     if to_mend:
         console.print()
     for check in to_mend:
-        console.print(f"[bold]{check.name}[/]: {escape(check.mend)}", soft_wrap=True, highlight=False)
+        console.print(f"[bold]{check.name}[/]: {escape(printable(check.mend))}", soft_wrap=True, highlight=False)
     if not any(check.state in STATES_TO_MEND for check in checks):
         console.print("\nNothing that is needed is missing.")

@@ -11,6 +11,7 @@ import typer
 
 from jobs.console.streams import print_json
 from jobs.job.printable import printable
+from jobs.lakehouse.errors import in_words
 from udfs.errors import ClaimlensError, first_line
 
 LOGS = Path(".claimlens/logs")
@@ -42,9 +43,9 @@ def tell_failure(
         status = cause.exit_code
     else:
         if debug:
-            traceback.print_exception(cause, file=sys.stderr)
+            sys.stderr.write(printable("".join(traceback.format_exception(cause))))
         where = "traceback above" if debug else f"traceback in {_keep_traceback(job, cause, dry_run=dry_run)}"
-        complain(job, f"unexpected {type(cause).__name__}: {first_line(cause)}; {where}")
+        complain(job, f"unexpected {type(cause).__name__}: {in_words(cause)}; {where}")
         status = 1
     if json_output:
         print_json(failed_report(job, "", error, seconds).as_dict())

@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from jobs.console.check import Check
+from jobs.lakehouse.places import local_path
 from jobs.settings.sections import Settings
 
 
@@ -107,9 +108,9 @@ def memory_limits(configured: Callable[[str], str | None]) -> Check:
 def index_folder(settings: Settings) -> Check:
     """Whether the folder of the indexes bears what a commit there needs: a rename and a hard link."""
     name, root = "index folder", settings.index.root
-    if "://" in root:
+    folder = local_path(root)
+    if folder is None:
         return Check(name, "ok", f"{root} is an object store")
-    folder = Path(root).expanduser().absolute()
     while not folder.is_dir():
         folder = folder.parent
     mend = "Set index.root to a local disk or an object store; a volume of Databricks is neither."

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from jobs.job.printable import printable
 from jobs.job.progress import in_words
 from jobs.job.report import Report
 from jobs.steps.estimate.presentation import off_by_in_words, print_estimate
@@ -24,7 +25,7 @@ def print_report(report: Report, console: Console) -> None:
     words = _STATUS_WORDS.get(report.status, report.status)
     colour = "red" if report.status == "failed" else "yellow" if report.counts.failed else "green"
     pace = f", {report.photos_per_second:,.1f} a second" if report.photos_per_second else ""
-    heading = f"[bold]claimlens {escape(report.job)}[/]: [{colour}]{escape(words)}[/]"
+    heading = f"[bold]claimlens {_shown(report.job)}[/]: [{colour}]{_shown(words)}[/]"
     console.print(f"{heading} in {in_words(report.seconds)}{pace}")
     parts, plans = report.details.get("jobs"), report.details.get("plans")
     if isinstance(parts, list | tuple) and parts:
@@ -37,10 +38,15 @@ def print_report(report: Report, console: Console) -> None:
         written = f"{counts.written:,} written, {counts.skipped:,} skipped, {counts.failed:,} failed"
         console.print(f"  {counts.rows_in:,} in: {written}")
         for code, number in sorted(counts.by_code.items(), key=lambda pair: -pair[1]):
-            console.print(f"    {number:>8,}  {escape(code)}")
+            console.print(f"    {number:>8,}  {_shown(code)}")
     for key, value in report.details.items():
         if key != "jobs":
             _print_detail(key, value, console)
+
+
+def _shown(text: str) -> str:
+    """What may have come with the data, for rich: neither markup nor what a terminal obeys."""
+    return escape(printable(text))
 
 
 def _table_of_parts(parts: list[Mapping[str, object]]) -> Table:
@@ -55,8 +61,8 @@ def _table_of_parts(parts: list[Mapping[str, object]]) -> Table:
         numbers = [_short(inner.get(key, 0)) for key in ("in", "written", "skipped", "failed")]
         status = _STATUS_WORDS.get(str(part.get("status")), str(part.get("status")))
         table.add_row(
-            f"  {part.get('job')}",
-            escape(status),
+            _shown(f"  {part.get('job')}"),
+            _shown(status),
             *numbers,
             _short(part.get("seconds")),
             _short(part.get("photos_per_second")),
@@ -65,9 +71,9 @@ def _table_of_parts(parts: list[Mapping[str, object]]) -> Table:
 
 
 def _print_detail(key: str, value: object, console: Console) -> None:
-    label = escape(key.replace("_", " "))
+    label = _shown(key.replace("_", " "))
     if key == "estimate" and isinstance(value, Mapping):
-        console.print(f"  {escape(off_by_in_words(value['off_by']))}", highlight=False)
+        console.print(f"  {_shown(off_by_in_words(value['off_by']))}", highlight=False)
         return
     if isinstance(value, Mapping):
         shown = ", ".join(f"{inner} {_short(number)}" for inner, number in list(value.items())[:12])
@@ -78,7 +84,7 @@ def _print_detail(key: str, value: object, console: Console) -> None:
     else:
         shown = _short(value)
     if shown:
-        console.print(f"  [dim]{label}[/] {escape(shown)}", soft_wrap=True, highlight=False)
+        console.print(f"  [dim]{label}[/] {_shown(shown)}", soft_wrap=True, highlight=False)
 
 
 def _short(value: object) -> str:

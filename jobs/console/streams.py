@@ -9,10 +9,12 @@ from typing import Any
 
 import typer
 
+from jobs.job.printable import printable_json
+
 
 def print_json(value: Mapping[str, Any]) -> None:
     """One JSON value on one line of standard output."""
-    typer.echo(json.dumps(value, ensure_ascii=False, default=str))
+    typer.echo(printable_json(json.dumps(value, ensure_ascii=False, default=str)))
 
 
 @contextmanager

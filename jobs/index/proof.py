@@ -2,7 +2,9 @@
 
 from jobs.index.protocol import Fingerprint, IndexWriter
 from jobs.index.rows import Pinned, expected, index_rows, with_hashes_of_contents
-from udfs.errors import IndexMismatchError
+from jobs.lakehouse.errors import marked_text
+from udfs.errors import IndexDamagedError, IndexMismatchError
+from udfs.functions.index_damage import MARK
 
 
 def proved(pinned: Pinned, writer: IndexWriter) -> Fingerprint:
@@ -13,16 +15,22 @@ def proved(pinned: Pinned, writer: IndexWriter) -> Fingerprint:
 
     Raises:
         IndexMismatchError: it does not.
+        IndexDamagedError: it cannot be read.
     """
     wanted = expected(index_rows(pinned))
-    for what, held in (
-        ("contents", expected(with_hashes_of_contents(writer.contents(pinned.lakehouse.spark)))),
-        ("stored hashes", writer.fingerprint()),
-    ):
+    try:
+        contents = expected(with_hashes_of_contents(writer.contents(pinned.lakehouse.spark)))
+    except Exception as error:
+        damage = marked_text(error, MARK)  # a task told it
+        if damage is None:
+            raise
+        raise IndexDamagedError(
+            f"The index {writer.location} is damaged ({damage}): claimlens sync-index builds it anew."
+        ) from error
+    for what, held in (("contents", contents), ("stored hashes", writer.fingerprint())):
         if held != wanted:
             raise IndexMismatchError(
                 f"The index {writer.location} does not hold what the tables say: its {what} are {held}, theirs "
-                f"{wanted}. Its state was not advanced; run claimlens sync-index again: "
-                "it builds the index anew."
+                f"{wanted}; claimlens sync-index builds it anew."
             )
     return wanted

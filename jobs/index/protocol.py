@@ -97,7 +97,8 @@ class Applied:
 class IndexReader(Protocol):
     """One index of one model_key, for searches. One row per entity (a photo or a passage) that has a vector.
 
-    Every question is asked of the index as it is at that moment; several threads may ask at the same time.
+    Every question is asked of the index as it is at that moment; several threads may ask at the same time. An index
+    that cannot be read raises IndexDamagedError, with the way out.
     """
 
     model_key: str
@@ -152,7 +153,8 @@ class IndexReader(Protocol):
 
 class IndexWriter(Protocol):
     """The same index for the one job that writes it. Frames have the columns of jobs.index.rows; large ones are written
-    by the executors, small ones by the driver."""
+    by the executors, small ones by the driver. Whatever has to read an index that cannot be read raises
+    IndexDamagedError; only `replace` always works."""
 
     model_key: str
     dimension: int
@@ -181,6 +183,10 @@ class IndexWriter(Protocol):
         """All rows with their vectors, read by the executors from what is stored: for a proof by contents."""
         ...
 
+    def owe_purge(self) -> None:
+        """Have the next `optimise` take away also what a run that was killed may have left."""
+        ...
+
     def optimise(self, spark: "SparkSession") -> None:
         """Compact, index what has grown, drop old versions; deleted rows and claims that went leave no bytes behind."""
         ...
@@ -188,6 +194,10 @@ class IndexWriter(Protocol):
     def version(self) -> str | None:
         """Names the index's present state, another after every write; None when there is no index, or where a store
         cannot tell: then its fingerprint is asked."""
+        ...
+
+    def damage(self) -> str | None:
+        """What can be seen to be wrong with the index at no more cost than a listing of it; None where nothing can."""
         ...
 
 

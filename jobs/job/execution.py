@@ -7,7 +7,7 @@ from contextlib import nullcontext, suppress
 
 from jobs.job.context import JobContext
 from jobs.job.report import Counts, Report
-from udfs.errors import first_line
+from jobs.lakehouse.errors import in_words
 
 
 class JobFailedError(Exception):
@@ -52,5 +52,5 @@ def failed_report(job: str, run_id: str, error: BaseException, seconds: float = 
     if isinstance(error, JobFailedError) and error.report.job == job:
         return dataclasses.replace(error.report, seconds=seconds)
     cause = cause_of(error)
-    details = {"error": {"type": type(cause).__name__, "message": first_line(cause)}}
+    details = {"error": {"type": type(cause).__name__, "message": in_words(cause)}}
     return Report(job, run_id, "failed", Counts(), seconds=seconds, details=details)

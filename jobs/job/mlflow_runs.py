@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jobs.job.printable import printable
 from jobs.job.process import machine_mark, process_mark
 from jobs.job.report import Report
 from jobs.job.tracked import git_commit, report_metrics, settings_parameters, table_address, text_details
+from jobs.lakehouse.places import local_file
 from udfs.errors import first_line
 
 if TYPE_CHECKING:
@@ -202,8 +204,16 @@ class MlflowTracker:
 
 
 def tracking_address(tracking: "TrackingSettings") -> str:
-    """Address of the store: tracking.uri, else a SQLite file under tracking.root."""
-    return tracking.uri or f"sqlite:///{Path(tracking.root).expanduser().resolve() / 'mlflow.db'}"
+    """Address of the store: tracking.uri, else a SQLite file under tracking.root.
+
+    Raises:
+        SettingsError: tracking.root is no path of this machine.
+    """
+    return tracking.uri or f"sqlite:///{_root(tracking) / 'mlflow.db'}"
+
+
+def _root(tracking: "TrackingSettings") -> Path:
+    return local_file(tracking.root, "tracking.root").resolve()
 
 
 def _connect(tracking: "TrackingSettings") -> tuple[Any, str]:
@@ -219,7 +229,7 @@ def _connect(tracking: "TrackingSettings") -> tuple[Any, str]:
         logging.getLogger(chatty).setLevel(logging.WARNING)
     name, location = tracking.experiment, None
     if tracking.uri is None:
-        root = Path(tracking.root).expanduser().resolve()
+        root = _root(tracking)
         root.mkdir(parents=True, exist_ok=True)
         location = (root / "artifacts").as_uri()
     elif tracking.uri.startswith("databricks") and not name.startswith("/"):
@@ -238,7 +248,7 @@ def _connect(tracking: "TrackingSettings") -> tuple[Any, str]:
 
 
 def _say(text: str) -> None:
-    print(f"claimlens: {text}", file=sys.stderr)  # noqa: T201
+    print(f"claimlens: {printable(text)}", file=sys.stderr)  # noqa: T201
 
 
 def _name(key: str) -> str:

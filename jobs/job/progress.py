@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, TextIO
 
+from jobs.job.printable import printable
+
 if TYPE_CHECKING:
     from rich.progress import Progress as RichBars
     from rich.progress import TaskID
@@ -84,7 +86,7 @@ class LineProgress:
 
     def say(self, text: str) -> None:
         """Print one line."""
-        print(text, file=self._stream or sys.stderr, flush=True)
+        print(printable(text), file=self._stream or sys.stderr, flush=True)
 
     def _line(self, now: float) -> str:
         return f"{self._label}: {describe(self._done, self._total, self._failed, now - self._started)}"
@@ -138,9 +140,9 @@ class BarProgress:
     def say(self, text: str) -> None:
         """Print one line, above the bar if there is one."""
         if self._bars is not None:
-            self._bars.console.print(text, markup=False, highlight=False)
+            self._bars.console.print(printable(text), markup=False, highlight=False)
         else:
-            print(text, file=sys.stderr, flush=True)  # noqa: T201
+            print(printable(text), file=sys.stderr, flush=True)  # noqa: T201
 
 
 def choose_progress(stream: TextIO | None = None) -> Progress:

@@ -2,6 +2,8 @@
 
 import re
 
+from udfs.errors import first_line
+
 _NAMED = re.compile(r"\[([A-Z][A-Z0-9]*_[A-Z0-9_]+(?:\.[A-Z0-9_]+)*)\]")
 _PATH_ABSENT = ("PATH_NOT_FOUND", "PATH_DOES_NOT_EXIST", "DELTA_PATH_DOES_NOT_EXIST", "DELTA_FILE_NOT_FOUND")
 _TABLE_ABSENT = (
@@ -12,20 +14,8 @@ _TABLE_ABSENT = (
     "SCHEMA_NOT_FOUND",
     "NO_SUCH_CATALOG_EXCEPTION",
 )
-_FEED_UNREADABLE = (
-    "DELTA_CHANGE_DATA_FEED_INCOMPATIBLE_DATA_SCHEMA",
-    "DELTA_CHANGE_DATA_FEED_INCOMPATIBLE_SCHEMA_CHANGE",
-    "DELTA_CHANGE_DATA_FILE_NOT_FOUND",
-    "DELTA_CHANGE_TABLE_FEED_DISABLED",
-    "DELTA_MISSING_CHANGE_DATA",
-    "DELTA_FILE_NOT_FOUND_DETAILED",
-    "DELTA_TRUNCATED_TRANSACTION_LOG",
-    "DELTA_LOG_FILE_NOT_FOUND",
-    "DELTA_VERSION_NOT_FOUND",
-    "DELTA_VERSION_INVALID",
-    "DELTA_TABLE_ONLY_SUPPORTS_APPEND",
-    "FAILED_READ_FILE",
-)
+_JAVA = re.compile(r"^(?:: |Caused by: )(?:[\w$]+\.)+[\w$]+: (.+)$", re.M)
+_LONGEST = 300
 _CONCURRENT = ("DELTA_CONCURRENT_", "DELTA_METADATA_CHANGED", "DELTA_PROTOCOL_CHANGED")
 
 
@@ -42,6 +32,28 @@ def condition(error: BaseException) -> str | None:
     return found.group(1) if found else None
 
 
+def in_words(error: BaseException) -> str:
+    """What an error says in one line. What Java raised reaches Python as `An error occurred while calling o126.load`
+    and a traceback: then the line that names a condition, else what is at the root of it all."""
+    text = str(error)
+    if "An error occurred while calling" not in text:
+        return first_line(error)[:_LONGEST]
+    told: list[str] = _JAVA.findall(text)
+    named = (line for line in told if _NAMED.search(line))
+    return next(named, told[-1] if told else first_line(error)).strip()[:_LONGEST]
+
+
+def marked_text(error: BaseException, mark: str) -> str | None:
+    """What follows a mark of ours, on its line, in an error that a task raised and Spark has wrapped; None without."""
+    seen: BaseException | None = error
+    while seen is not None:
+        _, found, after = str(seen).partition(mark)
+        if found:
+            return after.strip().partition("\n")[0].strip()[:_LONGEST]
+        seen = seen.__cause__
+    return None
+
+
 def table_is_absent(error: BaseException) -> bool:
     """Whether there is no such table, schema, or directory of a table."""
     return _is(error, _TABLE_ABSENT)
@@ -50,11 +62,6 @@ def table_is_absent(error: BaseException) -> bool:
 def path_is_absent(error: BaseException) -> bool:
     """Whether a path that was to be read is not there."""
     return _is(error, _PATH_ABSENT)
-
-
-def feed_is_unreadable(error: BaseException) -> bool:
-    """Whether the change feed cannot say any more what changed: vacuumed, switched off, or another schema since."""
-    return _is(error, _FEED_UNREADABLE)
 
 
 def was_beaten(error: BaseException) -> bool:

@@ -60,6 +60,25 @@ def address(path: str) -> str:
     raise SettingsError(f"{path}: claimlens knows no {scheme}: here; it knows plain paths and {known}.")
 
 
+def local_file(path: str, setting: str) -> Path:
+    """The same for what this process itself writes or reads as a file.
+
+    Args:
+        path: the place.
+        setting: what names it, for the error.
+
+    Raises:
+        SettingsError: it lies in a store, or the scheme is unknown.
+    """
+    where = local_path(path)
+    if where is None:
+        raise SettingsError(
+            f"{setting} = {path}: is an address in a store; give a path of this machine (on Databricks, one under "
+            "/Volumes)."
+        )
+    return where
+
+
 def file_system(path: str) -> "tuple[fs.FileSystem, str]":
     """pyarrow's file system for a place, and the path within it.
 
@@ -79,6 +98,16 @@ def remove_directory(path: str) -> None:
     system, inner = file_system(path)
     if system.get_file_info(inner).type == fs.FileType.Directory:
         system.delete_dir(inner)
+
+
+def holds_only_directories(path: str, named: str) -> bool:
+    """Whether all that lies directly below a place are directories whose names match a pattern; also when nothing
+    does."""
+    from pyarrow import fs
+
+    system, inner = file_system(path)
+    within = system.get_file_info(fs.FileSelector(inner, allow_not_found=True))
+    return all(entry.type == fs.FileType.Directory and re.fullmatch(named, entry.base_name) for entry in within)
 
 
 def directories(path: str) -> dict[str, datetime | None]:

@@ -159,11 +159,9 @@ class Lakehouse:
         return reader.table(self.name(table)) if path is None else reader.load(path)
 
     def _detail(self, table: str) -> dict[str, Any] | None:
-        from pyspark.errors import PySparkException
-
         try:
             row = self.spark.sql(f"DESCRIBE DETAIL {self.name(table)}").first()
-        except PySparkException as error:
+        except Exception as error:  # its type differs between the classic API and Spark Connect
             if table_is_absent(error):
                 return None
             raise

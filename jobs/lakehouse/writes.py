@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 8
 ROWS = "rows"
+STAGED = "[0-9a-f]{32}"
+"""Names of the directories that `stage` writes, in a run's own."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 
+from udfs.functions.index_damage import damage_marked
+
 ArrowBatches = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 MODULUS = 1 << 64
 ROWS_PER_FILE = 1 << 17
@@ -79,16 +81,17 @@ def _read(
 ) -> Iterator[pa.RecordBatch]:
     import lance
 
-    dataset = lance.dataset(uri, version=version)
-    for numbers in batches:
-        for number in numbers.column("fragment").to_pylist():
-            fragment = dataset.get_fragment(number)
-            for batch in fragment.to_batches(columns=list(columns), with_row_id=True, batch_size=READ_ROWS):
-                # Spark knows no list of a fixed length.
-                held = [_as_list(batch.column(name)) for name in columns]
-                row = batch.column("_rowid").cast(pa.int64())
-                marks = [pa.array([number] * batch.num_rows, pa.int32()), row]
-                yield pa.RecordBatch.from_arrays([*held, *marks], [*columns, "fragment", "row"])
+    with damage_marked():
+        dataset = lance.dataset(uri, version=version)
+        for numbers in batches:
+            for number in numbers.column("fragment").to_pylist():
+                fragment = dataset.get_fragment(number)
+                for batch in fragment.to_batches(columns=list(columns), with_row_id=True, batch_size=READ_ROWS):
+                    # Spark knows no list of a fixed length.
+                    held = [_as_list(batch.column(name)) for name in columns]
+                    row = batch.column("_rowid").cast(pa.int64())
+                    marks = [pa.array([number] * batch.num_rows, pa.int32()), row]
+                    yield pa.RecordBatch.from_arrays([*held, *marks], [*columns, "fragment", "row"])
 
 
 def relabel_table(uri: str, version: int, columns: tuple[str, ...]) -> Callable[[pa.Table], pa.Table]:
@@ -107,11 +110,12 @@ def relabel_table(uri: str, version: int, columns: tuple[str, ...]) -> Callable[
 def _relabelled(rows: pa.Table, *, uri: str, version: int, columns: tuple[str, ...]) -> pa.Table:
     import lance
 
-    dataset = lance.dataset(uri, version=version)
-    fragment = dataset.get_fragment(rows["fragment"][0].as_py())
-    schema = pa.schema([dataset.schema.field(name) for name in columns])
-    new = rows.select(list(columns)).cast(schema).append_column("_rowid", rows["row"].cast(pa.uint64()))
-    changed, fields = fragment.update_columns(new.to_reader())
+    with damage_marked():
+        dataset = lance.dataset(uri, version=version)
+        fragment = dataset.get_fragment(rows["fragment"][0].as_py())
+        schema = pa.schema([dataset.schema.field(name) for name in columns])
+        new = rows.select(list(columns)).cast(schema).append_column("_rowid", rows["row"].cast(pa.uint64()))
+        changed, fields = fragment.update_columns(new.to_reader())
     return pa.table(
         {
             "fragment": [json.dumps(changed.to_json())],
@@ -133,8 +137,9 @@ def _indexed(
 
     numbers = sorted({number for batch in batches for number in batch.column("fragment").to_pylist()})
     if numbers:
-        dataset = lance.dataset(uri, version=version)
-        segment = dataset.create_index_uncommitted(column, fragment_ids=numbers, **pickle.loads(options))
+        with damage_marked():
+            dataset = lance.dataset(uri, version=version)
+            segment = dataset.create_index_uncommitted(column, fragment_ids=numbers, **pickle.loads(options))
         yield pa.RecordBatch.from_pydict({"segment": pa.array([pickle.dumps(segment)], pa.binary())})
 
 
@@ -148,7 +153,8 @@ def _compacted(batches: Iterator[pa.RecordBatch], *, uri: str) -> Iterator[pa.Re
 
     for batch in batches:
         for task in batch.column("task").to_pylist():
-            result = pickle.loads(task).execute(lance.dataset(uri))
+            with damage_marked():
+                result = pickle.loads(task).execute(lance.dataset(uri))
             yield pa.RecordBatch.from_pydict({"result": pa.array([pickle.dumps(result)], pa.binary())})
 
 

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 from jobs.job.context import JobContext
 from jobs.job.head import CurrentHead, of_head
 from jobs.lakehouse.contracts import CLAIM_ASSESSMENTS
+from jobs.lakehouse.errors import in_words
 from jobs.lakehouse.snapshot import Snapshot
 from jobs.lakehouse.writes import Wave, delete_keys, stage, upsert
 from jobs.steps.assess.evidence import assessments_frame, changed_claims
 from jobs.steps.assess.figures import figures_of
 from jobs.steps.assess.state import State, begin, changes_since, check, finish
-from udfs.errors import first_line
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -39,7 +39,7 @@ def stage_changed(context: JobContext, snapshot: Snapshot, head: CurrentHead, st
         return stage(context.lakehouse, changed_claims(snapshot, head, changes), context.run_id) if changes else None
     except Exception as error:  # its type differs between the classic API and Spark Connect
         # Whatever keeps a feed from being read (VACUUM, a log that was cleaned), looking at all claims is right.
-        return f"the change feeds since the last assessment cannot be read: {first_line(error)[:200]}"
+        return f"the change feeds since the last assessment cannot be read: {in_words(error)}"
 
 
 def write_assessments(

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from jobs.lakehouse.places import file_system
 from udfs.functions.file_names import is_hidden, name_pattern
 
 if TYPE_CHECKING:
@@ -16,13 +17,14 @@ def empty_files(settings: "IngestSettings") -> Iterator[EmptyFile]:
     """Every empty file that the settings cover, directory by directory.
 
     Raises:
-        OSError, ValueError: pyarrow does not know the kind of address, or may not list it.
+        SettingsError: the kind of address is unknown.
+        OSError, ValueError: it may not be listed.
     """
     from pyarrow import fs
 
-    place, wanted = str(settings.photos), name_pattern(settings.glob)
-    system, start = fs.FileSystem.from_uri(place)
-    scheme, waiting = place.partition("://")[0], [start]
+    place, wanted = str(settings.photos).rstrip("/"), name_pattern(settings.glob)
+    system, start = file_system(place)
+    waiting = [start]
     while waiting:
         for found in system.get_file_info(fs.FileSelector(waiting.pop(), allow_not_found=True)):
             if is_hidden(found.base_name) or found.base_name.startswith("_"):
@@ -30,4 +32,4 @@ def empty_files(settings: "IngestSettings") -> Iterator[EmptyFile]:
             if found.type == fs.FileType.Directory and settings.recursive:
                 waiting.append(found.path)
             elif found.type == fs.FileType.File and found.size == 0 and wanted.match(found.base_name):
-                yield f"{scheme}://{found.path}", (found.mtime_ns or 0) // 1_000_000 * 1000
+                yield place + found.path.removeprefix(start), (found.mtime_ns or 0) // 1_000_000 * 1000

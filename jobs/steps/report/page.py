@@ -7,6 +7,7 @@ from datetime import datetime
 from importlib import resources
 from typing import Any
 
+from jobs.job.printable import printable, printable_value
 from jobs.steps.report.content import SECTIONS, Content, MapPoint, PhotoCard
 from jobs.steps.report.figures import TILE, class_styles, photo_sheet
 from udfs.heads.severity import SEVERITIES
@@ -32,6 +33,7 @@ def render_page(content: Content) -> str:
     environment = Environment(
         loader=FunctionLoader(_template),
         autoescape=True,
+        finalize=printable_value,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -125,9 +127,9 @@ def _map_data(content: Content) -> dict[str, Any]:
         "tile": TILE,
         "points": [
             [
-                point.label,
-                point.severity or "",
-                point.claim_id or "",
+                printable(point.label),
+                printable(point.severity or ""),
+                printable(point.claim_id or ""),
                 point.photo_id[:10],
                 places.get(point.photo_id, -1),
             ]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
-from jobs.job.printable import printable
+from jobs.job.printable import printable_value
 from jobs.retrieval.hits import SearchResult
 from jobs.steps.search.wording import footing, in_words, nothing_found
 from udfs.errors import InputError
@@ -20,14 +20,10 @@ def render_page(result: SearchResult, pictures: Mapping[str, bytes], remark: str
         remark: shown below the question, for example why there are no pictures.
     """
     from jinja2 import Environment, StrictUndefined
-    from markupsafe import Markup
-
-    def shown(value: object) -> object:
-        return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
     template = resources.files("conf").joinpath("templates/search.html.j2").read_text(encoding="utf-8")
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=shown
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=printable_value
     )
     environment.filters["picture"] = _picture
     return environment.from_string(template).render(

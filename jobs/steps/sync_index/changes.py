@@ -1,5 +1,6 @@
 """What changed since the last sync, and how it gets into the index: cost follows the change, not the tables."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jobs.index.protocol import Applied, IndexWriter
@@ -16,28 +17,38 @@ if TYPE_CHECKING:
     from jobs.job.context import JobContext
 
 
-def changed(context: "JobContext", pinned: Pinned, since: "Mapping[str, int]") -> Wave:
-    """The staged keys that the change feeds name; raises what Spark raises when a feed cannot be read."""
-    return stage(context.lakehouse, changed_keys(pinned, since), context.run_id)
+@dataclass(frozen=True)
+class Changes:
+    """What the change feeds tell, staged: the keys that they name, and the vectors that came."""
+
+    keys: Wave
+    vectors: Wave
+
+    def __enter__(self) -> "Changes":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.keys.discard()
+        self.vectors.discard()
 
 
-def follow(
-    context: "JobContext",
-    pinned: Pinned,
-    writer: IndexWriter,
-    lease: "Lease",
-    *,
-    keys: Wave,
-    since: "Mapping[str, int]",
-) -> Applied:
+def changed(context: "JobContext", pinned: Pinned, since: "Mapping[str, int]") -> Changes:
+    """What the change feeds tell since these versions; raises what Spark raises when a feed cannot be read."""
+    keys = stage(context.lakehouse, changed_keys(pinned, since), context.run_id)
+    try:
+        return Changes(keys, stage(context.lakehouse, changed_vectors(pinned, since), context.run_id))
+    except BaseException:
+        keys.discard()
+        raise
+
+
+def follow(context: "JobContext", pinned: Pinned, writer: IndexWriter, lease: "Lease", changes: Changes) -> Applied:
     """Bring the named entities in step: rows whose vector came, rows whose columns changed, and rows that went."""
+    keys, came = changes.keys, changes.vectors
     if not keys.rows:
         return Applied()
-    lakehouse, run_id = context.lakehouse, context.run_id
     names = list(KEY)
-    labels = stage(lakehouse, label_rows(pinned, keys=keys.frame), run_id)
-    came = stage(lakehouse, changed_vectors(pinned, since), run_id)
-    with labels, came:
+    with stage(context.lakehouse, label_rows(pinned, keys=keys.frame), context.run_id) as labels:
         with_vector = keys.frame.where("vector_changed")
         fresh = _joined(came.frame, labels.frame)
         # What the tables have no row for went; so did an entity whose vector went.

@@ -13,10 +13,10 @@ from jobs.index.schemas import HEAD_COLUMNS, KEY, ROW_HASH
 from jobs.index.state import DAMAGED, State, read_state, write_state
 from jobs.job.report import Counts, Report
 from jobs.lakehouse.contracts import INDEX_STATE
-from jobs.lakehouse.errors import condition, feed_is_unreadable
+from jobs.lakehouse.errors import in_words
 from jobs.lakehouse.writes import stage
 from jobs.steps.sync_index.changes import changed, follow
-from udfs.errors import IndexMismatchError, first_line
+from udfs.errors import IndexDamagedError, IndexMismatchError
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -42,8 +42,8 @@ def sync(context: "JobContext", model_key: str, dimension: int, head_key: str | 
     """Bring the index of a model in step with the tables, as the classifier `head_key` sees them.
 
     Raises:
-        IndexMismatchError: the index holds something else than the tables say (the next run rebuilds it), or what is
-            at its place belongs to another model.
+        IndexMismatchError: what is at the index's place belongs to another model, or the index does not hold what the
+            tables say although it was just built anew.
         ClaimlensError: another run writes the index.
     """
     lakehouse = context.lakehouse
@@ -96,6 +96,7 @@ def _in_step(context: "JobContext", pinned: Pinned, writer: IndexWriter, state: 
         and state.index_version is not None
         and state.index_version == writer.version()
         and not (every and state.syncs + 1 >= every)
+        and writer.damage() is None
     )
 
 
@@ -108,46 +109,34 @@ def _written(
     state: State | None,
     ids: dict[str, str],
 ) -> Outcome:
-    reason = _reason_to_rebuild(writer, state, ids)
+    reason = _reason_to_rebuild(pinned, writer, state, ids)
     begun = State(pinned.model_key, {}, {}, None, Fingerprint(0, 0)) if state is None else state
     crashed = begun.unfinished is not None
     _remember(context, writer, dataclasses.replace(begun, unfinished=context.run_id))
+    every = context.settings.index.verify_every
+    due = crashed or bool(every and begun.syncs + 1 >= every)
     done, held = Applied(), begun.fingerprint
     if reason is None and state is not None:
-        # After a crash some of the changes are there already: what the index holds now is where the reckoning begins.
-        held = writer.fingerprint() if crashed else state.fingerprint
-        try:
-            with changed(context, pinned, state.versions) as keys:
-                done = follow(context, pinned, writer, lease, keys=keys, since=state.versions)
-        except Exception as error:
-            if not feed_is_unreadable(error):
-                raise
-            reason = f"the change feed since the last sync cannot be read: {condition(error) or first_line(error)}"
+        followed = _followed(context, pinned, writer, lease, state, crashed=crashed, prove=due)
+        if isinstance(followed, str):
+            reason = followed
         else:
-            if state.head_key != pinned.head_key:
-                lease.check()
-                # Staged, because the writer asks several things of these rows, and their joins are dear.
-                with stage(context.lakehouse, _all_labels(pinned), context.run_id) as labels:
-                    done += writer.relabel(labels.frame)
-            held = held - done.removed + done.written
+            done, held = followed
     if reason is not None:
         lease.check()
         number = embedded(pinned).count()
         context.progress.start("index", number)
         held = writer.replace(index_rows(pinned).repartition(max(1, -(-number // ROWS_PER_TASK)), *KEY))
         context.progress.finish()
-        done = Applied(added=held.rows, written=held)
-    writer.optimise(context.spark)
-    every = context.settings.index.verify_every
-    syncs = begun.syncs + 1
-    due = reason is not None or crashed or bool(every and syncs >= every)
-    if due:
+        done, due = Applied(added=held.rows, written=held), True
+        writer.optimise(context.spark)
         try:
-            held, syncs = proved(pinned, writer), 0
+            held = proved(pinned, writer)
         except IndexMismatchError:
             _remember(context, writer, dataclasses.replace(begun, unfinished=DAMAGED))
             raise
     lease.check()
+    syncs = 0 if due else begun.syncs + 1
     state = State(
         pinned.model_key, pinned.versions, ids, pinned.head_key, held, writer.version(), unfinished=None, syncs=syncs
     )
@@ -155,21 +144,67 @@ def _written(
     return Outcome(done, held, reason, proved=due)
 
 
-def _reason_to_rebuild(writer: IndexWriter, state: State | None, ids: dict[str, str]) -> str | None:
+def _followed(
+    context: "JobContext",
+    pinned: Pinned,
+    writer: IndexWriter,
+    lease: Lease,
+    state: State,
+    *,
+    crashed: bool,
+    prove: bool,
+) -> tuple[Applied, Fingerprint] | str:
+    """What the change feeds brought, and what the index holds now; or why it has to be built anew."""
+    try:
+        changes = changed(context, pinned, state.versions)
+    except Exception as error:  # whatever keeps a feed from being read, what the tables hold is right
+        return f"the change feed since the last sync cannot be read: {in_words(error)}"
+    try:
+        with changes:
+            held = state.fingerprint
+            if crashed:
+                # Some of the changes are there already: what the index holds now is where the reckoning begins. And
+                # what the run wrote before it could commit lies in files that no version names.
+                held = writer.fingerprint()
+                writer.owe_purge()
+            done = follow(context, pinned, writer, lease, changes)
+        if state.head_key != pinned.head_key:
+            lease.check()
+            # Staged, because the writer asks several things of these rows, and their joins are dear.
+            with stage(context.lakehouse, _all_labels(pinned), context.run_id) as labels:
+                done += writer.relabel(labels.frame)
+        writer.optimise(context.spark)
+        return done, proved(pinned, writer) if prove else held - done.removed + done.written
+    except (IndexDamagedError, IndexMismatchError) as error:
+        return str(error)
+
+
+def _reason_to_rebuild(pinned: Pinned, writer: IndexWriter, state: State | None, ids: dict[str, str]) -> str | None:
     """Why the index must be built anew, or None when the change feeds can say what it lacks."""
     if state is None or not state.versions:
         return "first sync"
-    recreated = [table for table, held in ids.items() if state.table_ids.get(table, held) != held]
-    if recreated:
-        return f"made anew since the last sync: {', '.join(recreated)}"
-    if state.unfinished == DAMAGED:
-        return "the last sync found that the index does not hold what the tables say"
-    if state.unfinished is not None or state.index_version == writer.version() is not None:
-        return None
+    reason = _tables_replaced(pinned, state, ids)
+    if reason is None and state.unfinished == DAMAGED:
+        reason = "the last sync found that the index does not hold what the tables say"
+    if reason is None and (damage := writer.damage()) is not None:
+        reason = f"the index is damaged: {damage}"
+    if reason is not None or state.unfinished is not None or state.index_version == writer.version() is not None:
+        return reason
     held = writer.fingerprint()
     if held != state.fingerprint:
         return f"the index was changed from outside: it holds {held}, its state says {state.fingerprint}"
     return None
+
+
+def _tables_replaced(pinned: Pinned, state: State, ids: dict[str, str]) -> str | None:
+    """Tables to which no change feed leads from what the state remembers, and what has happened to them."""
+    known = state.versions
+    happened = {
+        "made anew since the last sync": [name for name in ids if state.table_ids.get(name, ids[name]) != ids[name]],
+        "no longer there": sorted(known.keys() - pinned.versions.keys()),
+        "older than at the last sync": [name for name, at in pinned.versions.items() if at < known.get(name, at)],
+    }
+    return next((f"{what}: {', '.join(tables)}" for what, tables in happened.items() if tables), None)
 
 
 def _remember(context: "JobContext", writer: IndexWriter, state: State) -> None:

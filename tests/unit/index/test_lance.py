@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,6 +49,47 @@ class TestLance(StoreContract):
         writer.optimise(None)
         assert not on_disk(tmp_path, "policy-of-an-erased")
         assert open_reader(settings, MODEL).count() == 48
+
+    @pytest.mark.parametrize("step", ["_compact", "segments.build_scalar", "unnamed_files"])
+    def test_a_purge_killed_at_any_step_is_done_by_the_next(self, settings, writer, monkeypatch, tmp_path, step):
+        told = [{"claim_id": "C-9", "policy_id": "policy-of-an-erased-claimant", "narrative": "what-was-said-first"}]
+        others = {number: [{"claim_id": "C-8", "narrative": "of another"}] for number in range(20)}
+        passage = entity_rows([7], entity="passage", text="words-of-a-passage")
+        photos = entity_rows(range(20), claims=others | {3: told, 4: told})
+        writer.replace(ArrowFrame(pa.concat_tables([photos, passage])))
+        writer.optimise(None)
+        corrected = entity_rows([4], claims={4: [told[0] | {"narrative": "corrected"}]})
+        passage = entity_rows([7], entity="passage", text="others")
+        self.put(writer, pa.concat_tables([corrected, passage]), keys([3]))
+
+        def killed(*_, **__):
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patched:
+            patched.setattr(f"jobs.index.stores.lance.housekeeping.{step}", killed)
+            with pytest.raises(KeyboardInterrupt):
+                writer.optimise(None)
+        writer = open_writer(settings, MODEL, DIMENSION)
+        writer.optimise(None)
+        for gone in (photo_id(3), "what-was-said-first", "words-of-a-passage"):
+            assert not on_disk(tmp_path, gone)
+        assert on_disk(tmp_path, "corrected")
+        assert housekeeping.OWED not in opened(writer.location).config()
+
+    def test_what_a_killed_run_wrote_without_a_commit_goes_once_that_is_owed(self, settings, writer, tmp_path):
+        self.put(writer, entity_rows(range(5)))
+        secret = {9: [{"claim_id": "C-9", "policy_id": "policy-of-an-erased-claimant"}]}
+        writer._written(ArrowFrame(entity_rows([9], claims=secret)), append=True)
+        assert on_disk(tmp_path, "policy-of-an-erased")
+        writer.owe_purge()
+        writer.optimise(None)
+        assert not on_disk(tmp_path, "policy-of-an-erased")
+        assert open_reader(settings, MODEL).count() == 5
+
+    def test_labels_that_change_owe_no_purge(self, writer):
+        self.put(writer, entity_rows(range(5), claims=CLAIMS))
+        self.put(writer, entity_rows(range(5), claims=CLAIMS, severity="total"))
+        assert housekeeping.OWED not in opened(writer.location).config()
 
     def test_a_purge_stays_owed_until_no_unnamed_file_is_left(self, writer, monkeypatch):
         self.put(writer, entity_rows(range(5)))

@@ -2,10 +2,27 @@
 
 import os
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
-from jobs.lakehouse.places import address, directories, file_system, local_path, located, remove_directory
+from jobs.console.machine_checks import index_folder
+from jobs.index.stores.lance.dataset import index_location
+from jobs.job.mlflow_runs import tracking_address
+from jobs.lakehouse.places import (
+    address,
+    directories,
+    file_system,
+    holds_only_directories,
+    local_file,
+    local_path,
+    located,
+    remove_directory,
+)
+from jobs.lakehouse.tables import Lakehouse
+from jobs.lakehouse.writes import STAGED
+from jobs.settings.load import load_settings
+from jobs.settings.sections import TableSettings, TrackingSettings
 from udfs.errors import SettingsError
 
 
@@ -36,6 +53,51 @@ def test_a_plain_path_is_absolute_and_a_scheme_stays(monkeypatch, tmp_path):
     assert located("s3a://bucket/lake") == "s3a://bucket/lake"
     assert local_path("lake") == tmp_path / "lake"
     assert local_path("s3a://bucket/lake") is None
+
+
+@pytest.mark.parametrize("place", ["s3a://bucket/x", "abfss://box@account/x", "gs://bucket/x", "hdfs://host/x"])
+def test_what_this_process_writes_as_a_file_lies_in_no_store(place):
+    with pytest.raises(SettingsError, match=r"report\.output = .*give a path of this machine"):
+        local_file(place, "report.output")
+
+
+@pytest.mark.parametrize(
+    ("place", "file"),
+    [
+        ("dbfs:/mnt/r", "/dbfs/mnt/r"),
+        ("dbfs:/Volumes/a/r", "/Volumes/a/r"),
+        ("file:/a%20b/r", "/a b/r"),
+        ("file:///a/r", "/a/r"),
+        ("/Volumes/a/r", "/Volumes/a/r"),
+        ("/a/c:/r", "/a/c:/r"),
+    ],
+)
+def test_every_setting_that_names_a_place_of_this_machine_reads_it_alike(place, file):
+    assert local_file(place, "x") == Path(file)
+    assert tracking_address(TrackingSettings(root=place)) == f"sqlite:///{file}/mlflow.db"
+    assert index_location(place, "model") == f"{file}/model"
+    lake = Lakehouse(None, TableSettings(root=place, staging=place))
+    assert address(lake.staging) == f"{file}/waves"
+    assert address(lake.checkpoints) == f"{file}/_checkpoints"
+
+
+@pytest.mark.parametrize("scheme", ["s3", "s3a", "s3n"])
+def test_places_in_a_store_keep_bucket_and_key(scheme):
+    place = f"{scheme}://bucket/a/b"
+    assert index_location(place, "model") == "s3://bucket/a/b/model"
+    lake = Lakehouse(None, TableSettings(root=place))
+    assert lake.path("photos") == f"{place}/photos"
+    assert lake.staging == f"{place}/_staging/waves"
+    assert index_folder(load_settings("local", [f"index.root={place}"])).found == f"{place} is an object store"
+
+
+def test_only_what_stage_wrote_is_taken_for_staging(tmp_path):
+    staged = "0123456789abcdef" * 2
+    for name in (f"ours/{staged}", "theirs/2024", "a_file"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "a_file" / staged).touch()
+    held = {name: holds_only_directories(str(tmp_path / name), STAGED) for name in ("ours", "theirs", "a_file")}
+    assert held == {"ours": True, "theirs": False, "a_file": False}
 
 
 def test_an_unknown_scheme_is_refused_with_those_that_are_known():

@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING
 
+from jobs.index.stores.lance.damage import MENDED, damage_of
 from jobs.lakehouse.places import address, file_system, local_path
-from udfs.errors import IndexMismatchError, InputError
+from udfs.errors import IndexDamagedError, IndexMismatchError, InputError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,19 +26,24 @@ def dataset_uri(location: str) -> str:
 
 
 def opened(location: str) -> "LanceDataset | None":
-    """The dataset's newest version, or None where there is none."""
+    """The dataset's newest version, or None where there is none.
+
+    Raises:
+        IndexDamagedError: there is one, and it cannot be read.
+    """
     import lance
 
     uri = dataset_uri(location)
     folder = local_path(uri)
     if folder is not None and not folder.is_dir():
         return None
-    try:
-        return lance.dataset(uri)
-    except ValueError as error:
-        if "not found" in str(error).lower():
-            return None
-        raise
+    with damage_of(location):
+        try:
+            return lance.dataset(uri)
+        except ValueError as error:
+            if "was not found" in str(error):
+                return None
+            raise
 
 
 def marked(schema: "pa.Schema", model_key: str) -> "pa.Schema":
@@ -77,11 +83,14 @@ def opened_for_reading(root: str, model_key: str) -> "tuple[str, LanceDataset]":
     Raises:
         InputError: there is no index yet.
         IndexMismatchError: there is one, of another model_key.
+        IndexDamagedError: there is one, and it cannot be read.
     """
     location = index_location(root, model_key)
     dataset = opened(location)
     if dataset is None:
         others = indexes_under(root)
+        if model_key in others:
+            raise IndexDamagedError(f"The index {location} is damaged (it has no version): {MENDED}.")
         if others:
             raise IndexMismatchError(
                 f"{address(root)} holds no index of model_key {model_key}, only of {', '.join(others)}: "

@@ -5,10 +5,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-from pyarrow import fs
 
 from jobs.index.stores.lance import segments
-from jobs.lakehouse.places import file_system
+from jobs.index.stores.lance.damage import sizes
 from udfs.functions.index_fragments import compact_batches
 
 if TYPE_CHECKING:
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 OWED = "claimlens.purge_owed"
+HINT = "_versions/latest_version_hint.json"
 KEPT = timedelta(hours=1)
 """A search opens the newest version and ends in seconds; an hour is ample for it."""
 SMALL_FILE_ROWS = 32_768
@@ -50,11 +50,9 @@ def optimise(dataset: "LanceDataset", spark: "SparkSession") -> None:
 
 
 def unnamed_files(dataset: "LanceDataset") -> set[str]:
-    """Data files on the disk that the dataset's version does not name."""
-    system, inner = file_system(dataset.uri)
-    listed = system.get_file_info(fs.FileSelector(f"{inner}/data", allow_not_found=True))
-    named = {file.path for fragment in dataset.get_fragments() for file in fragment.data_files()}
-    return {entry.base_name for entry in listed} - named
+    """Files on the disk that the dataset's newest version does not name: data, indexes, hidden rows, transactions."""
+    tracked = dataset.tracked_files(min_version=dataset.version).read_all()["path"].to_pylist()
+    return sizes(dataset).keys() - {*tracked, HINT}
 
 
 def _compact(dataset: "LanceDataset", spark: "SparkSession", *, threshold: float) -> None:

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -11,9 +11,12 @@ from jobs.index.filters import Filter, matches
 from jobs.index.protocol import Found
 from jobs.index.scanning import found
 from jobs.index.schemas import HASHES
+from jobs.index.stores.lance.damage import MENDED, missing_or_cut
 from jobs.index.stores.lance.dataset import MODEL_KEY, dimension_of
 from jobs.index.stores.lance.filter_sql import among, every, joined, literal, sql_of
 from jobs.index.stores.lance.segments import has_vectors
+from udfs.errors import IndexDamagedError
+from udfs.functions.index_damage import is_damage, said
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,17 +35,22 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 
-def _again_when_replaced(ask: Callable[_P, _R]) -> Callable[_P, _R]:
-    """A purge takes the files of older versions away at once: a question in the middle of them is asked again."""
+def _asked(ask: "Callable[Concatenate[LanceReader, _P], _R]") -> "Callable[Concatenate[LanceReader, _P], _R]":
+    """A question to the index. A purge takes the files of older versions away at once: a question in the middle of
+    them is asked again. What is damaged is told in one line."""
 
     @wraps(ask)
-    def asked(*arguments: _P.args, **options: _P.kwargs) -> _R:
+    def asked(reader: "LanceReader", /, *arguments: _P.args, **options: _P.kwargs) -> _R:
         for attempt in range(1, TRIES + 1):
             try:
-                return ask(*arguments, **options)
-            except (OSError, ValueError) as error:
-                if attempt == TRIES or "not found" not in str(error).lower():
+                return ask(reader, *arguments, **options)
+            except IndexDamagedError:
+                raise
+            except BaseException as error:
+                if not is_damage(error):
                     raise
+                if attempt == TRIES or "not found" not in str(error).lower():
+                    raise reader.damaged(error) from error
         raise AssertionError("unreachable")
 
     return asked
@@ -59,7 +67,7 @@ class LanceReader:
         self._lock = threading.Lock()
         self._columns = [name for name in dataset.schema.names if name not in {*HASHES, "vector"}]
 
-    @_again_when_replaced
+    @_asked
     def nearest(
         self,
         vectors: "NDArray[np.float32]",
@@ -86,7 +94,7 @@ class LanceReader:
 
         return self._chosen(candidates, limit, filters, entity, with_vectors)
 
-    @_again_when_replaced
+    @_asked
     def lexical(self, text: str, limit: int, filters: Sequence[Filter] = (), *, entity: str = "passage") -> list[Found]:
         """See IndexReader."""
         if not text.strip():
@@ -110,20 +118,20 @@ class LanceReader:
 
         return self._chosen(candidates, limit, filters, entity, False)
 
-    @_again_when_replaced
+    @_asked
     def get(self, entity: str, ids: Sequence[str], *, with_vectors: bool = False) -> list[Found]:
         """See IndexReader."""
         rows = self._rows(entity, ids, with_vectors)
         return [found(rows[entity_id], 0.0, with_vectors) for entity_id in dict.fromkeys(ids) if entity_id in rows]
 
-    @_again_when_replaced
+    @_asked
     def of_claim(self, claim_id: str, entity: str, *, with_vectors: bool = False) -> list[Found]:
         """See IndexReader."""
         where = every([f"array_has(claim_ids, {literal(claim_id)})", f"entity = {literal(entity)}"])
         rows = [found(row, 0.0, with_vectors) for row in self._scan(where, with_vectors)]
         return sorted(rows, key=lambda row: row.entity_id)
 
-    @_again_when_replaced
+    @_asked
     def claims_like(self, prefix: str, limit: int) -> list[str]:
         """See IndexReader."""
         # Letters of either case, as a filter on claim_id compares; the separator binds the prefix to a beginning.
@@ -137,10 +145,23 @@ class LanceReader:
             known.update(claim_id for claim_id in ids if claim_id.lower().startswith(prefix.lower()))
         return sorted(known)[:limit]
 
+    @_asked
     def count(self, filters: Sequence[Filter] = (), *, entity: str | None = None) -> int:
         """See IndexReader."""
         where = sql_of(filters) if entity is None else self._where(filters, entity, ())
         return int(self._now().count_rows(filter=where))
+
+    def damaged(self, error: BaseException) -> IndexDamagedError:
+        """The one line for an error while the index was read: what is wrong with it, and what mends that."""
+        try:
+            seen = missing_or_cut(self._dataset)
+        except BaseException as another:
+            if not is_damage(another):
+                raise
+            seen = said(another)
+        # What a listing does not show, a sync does not see either, before the contents are proved.
+        mend = MENDED if seen else f"run claimlens verify; after it, {MENDED}"
+        return IndexDamagedError(f"The index {self.location} is damaged ({seen or said(error)}): {mend}.")
 
     def _now(self) -> "LanceDataset":
         """The newest version; what was cached of the indexes is kept."""

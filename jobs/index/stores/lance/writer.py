@@ -1,16 +1,21 @@
 """Writing a Lance index: small changes by the driver, large ones by the executors, each commit atomic."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.index.protocol import Applied, Fingerprint
-from jobs.index.schemas import HASHES, KEY, ROW_HASH, index_schema, spark_columns
+from jobs.index.schemas import CLAIM_COLUMNS, HASHES, KEY, ROW_HASH, index_schema, spark_columns
 from jobs.index.stores.lance import housekeeping, segments
+from jobs.index.stores.lance.damage import missing_or_cut, tells_damage
 from jobs.index.stores.lance.dataset import check, dataset_uri, index_location, marked, opened
 from jobs.index.stores.lance.filter_sql import among, every, literal
+from jobs.lakehouse.places import remove_directory
+from udfs.errors import IndexDamagedError
+from udfs.functions.index_damage import is_damage, said
 from udfs.functions.index_fragments import (
     MODULUS,
     RELABELLED_SCHEMA,
@@ -24,11 +29,13 @@ from udfs.functions.index_fragments import (
 
 if TYPE_CHECKING:
     from lance import LanceDataset
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import Column, DataFrame, SparkSession
 
 SMALL_ROWS = 8192
 """Up to so many rows the driver writes: some 30 MB of vectors, and no task has to be started for them."""
 KEYS_ASKED = 1024
+TOLD = ("text", "claim_ids", *(column.name for column in CLAIM_COLUMNS))
+"""Columns that hold what people told, and no model's view of it: what goes from them is to leave the files."""
 
 
 class LanceWriter:
@@ -40,16 +47,20 @@ class LanceWriter:
         self.location = index_location(root, model_key)
         self._uri = dataset_uri(self.location)
         self._schema = marked(index_schema(dimension), model_key)
-        dataset = opened(self.location)
-        if dataset is not None:
-            check(dataset, self.location, model_key, dimension)
+        with suppress(IndexDamagedError):  # the job that writes it mends it
+            dataset = opened(self.location)
+            if dataset is not None:
+                check(dataset, self.location, model_key, dimension)
 
     def replace(self, rows: "DataFrame") -> Fingerprint:
         """See IndexWriter."""
         from lance import LanceDataset, LanceOperation
 
+        try:
+            housekeeping.owe_purge(opened(self.location))
+        except IndexDamagedError:  # nobody can read it, and no version can be put on top of it
+            remove_directory(self._uri)
         fragments, written = self._written(rows, append=False)
-        housekeeping.owe_purge(opened(self.location))
         operation = LanceOperation.Overwrite(self._schema, fragments)
         dataset = LanceDataset.commit(self._uri, operation)
         housekeeping.owe_purge(dataset)
@@ -58,6 +69,7 @@ class LanceWriter:
             segments.build_vectors(dataset, rows.sparkSession)
         return written
 
+    @tells_damage
     def apply(self, upserts: "DataFrame", deleted_keys: "DataFrame") -> Applied:
         """See IndexWriter."""
         done = Applied()
@@ -70,6 +82,7 @@ class LanceWriter:
             done += self._merge(portion)
         return done
 
+    @tells_damage
     def relabel(self, rows: "DataFrame") -> Applied:
         """See IndexWriter."""
         done = Applied()
@@ -79,6 +92,7 @@ class LanceWriter:
             done += self._merge_labels(portion)
         return done
 
+    @tells_damage
     def fingerprint(self) -> Fingerprint:
         """See IndexWriter."""
         dataset = opened(self.location)
@@ -93,6 +107,12 @@ class LanceWriter:
         """See IndexWriter."""
         return self._read(spark, self._dataset(), tuple(self._schema.names)).drop("fragment", "row")
 
+    @tells_damage
+    def owe_purge(self) -> None:
+        """See IndexWriter."""
+        housekeeping.owe_purge(opened(self.location))
+
+    @tells_damage
     def optimise(self, spark: "SparkSession") -> None:
         """See IndexWriter."""
         dataset = opened(self.location)
@@ -101,8 +121,22 @@ class LanceWriter:
 
     def version(self) -> str | None:
         """See IndexWriter."""
-        dataset = opened(self.location)
-        return None if dataset is None else str(dataset.version)
+        with suppress(IndexDamagedError):
+            dataset = opened(self.location)
+            return None if dataset is None else str(dataset.version)
+        return None
+
+    def damage(self) -> str | None:
+        """See IndexWriter."""
+        try:
+            dataset = opened(self.location)
+            return None if dataset is None else missing_or_cut(dataset)
+        except IndexDamagedError as error:
+            return said(error.__cause__ or error)
+        except BaseException as error:
+            if not is_damage(error):
+                raise
+            return said(error)
 
     def _written(self, rows: "DataFrame", *, append: bool) -> tuple[list[Any], Fingerprint]:
         """The rows in data files that the executors wrote, not yet part of any version."""
@@ -140,14 +174,14 @@ class LanceWriter:
 
         dataset = self._dataset()
         labels = tuple(name for name in rows.columns if name not in KEY)
-        held = self._read(rows.sparkSession, dataset, (*KEY, "claim_ids", ROW_HASH))
-        held = held.withColumnRenamed("claim_ids", "claims_before").withColumnRenamed(ROW_HASH, "hash_before")
+        told = tuple(name for name in TOLD if name in labels)
+        held = self._read(rows.sparkSession, dataset, (*KEY, *told, ROW_HASH))
+        held = held.withColumnsRenamed({name: f"{name}_before" for name in told} | {ROW_HASH: "hash_before"})
         new = rows.join(held, list(KEY)).where(F.col(ROW_HASH) != F.col("hash_before"))
         done = Applied()
-        if "claim_ids" in labels:
-            # The columns of a claim that left stay in the old file: such rows are written whole, and purged.
-            left = F.size(F.array_except("claims_before", "claim_ids")) > 0
-            for portion in _portions(new.where(left).select(*KEY, *labels)):
+        if told:
+            # What people told and no longer say stays in the old file: such rows are written whole, and purged.
+            for portion in _portions(new.where(_told_before(told)).select(*KEY, *labels)):
                 done += self._merge_labels(portion)
             if done.changed:
                 return done + self._relabel_many(rows)
@@ -156,18 +190,18 @@ class LanceWriter:
         if not before["rows"]:
             return done
         tasks = new.select("fragment", "row", *labels).groupBy("fragment")
-        told = (
+        written = (
             tasks.applyInArrow(relabel_table(self._uri, dataset.version, labels), RELABELLED_SCHEMA)
             .toArrow()
             .to_pylist()
         )
         operation = LanceOperation.Update(
-            updated_fragments=[FragmentMetadata.from_json(row["fragment"]) for row in told],
-            fields_modified=sorted({field for row in told for field in row["fields"]}),
+            updated_fragments=[FragmentMetadata.from_json(row["fragment"]) for row in written],
+            fields_modified=sorted({field for row in written for field in row["fields"]}),
             update_mode="rewrite_columns",
         )
         LanceDataset.commit(self._uri, operation, read_version=dataset.version)
-        changed = sum(row["rows"] for row in told)
+        changed = sum(row["rows"] for row in written)
         return done + Applied(
             changed=changed,
             removed=Fingerprint(changed, int(before["hash_before"]) % MODULUS),
@@ -184,7 +218,7 @@ class LanceWriter:
 
     def _merge(self, rows: pa.Table) -> Applied:
         rows = pa.Table.from_batches([fitted(batch, self._schema) for batch in rows.to_batches()], self._schema)
-        held = self._held(rows, ("claim_ids", *HASHES))
+        held = self._held(rows, (*TOLD, *HASHES))
         return self._changed(rows, held)
 
     def _merge_labels(self, rows: pa.Table) -> Applied:
@@ -212,7 +246,7 @@ class LanceWriter:
             return Applied(unchanged=rows.num_rows)
         replaced = held.take(pa.array([before[key] for key in _keys(changed) if key in before], pa.int64()))
         dataset = self._dataset()
-        if _claims_left(replaced, changed):
+        if _told_no_longer(replaced, changed):
             housekeeping.owe_purge(dataset)
         merge = dataset.merge_insert(list(KEY)).when_matched_update_all().when_not_matched_insert_all()
         merge.execute(changed)
@@ -278,8 +312,33 @@ def _ids_of(keys: pa.Table, entity: str) -> list[str]:
     return ids
 
 
-def _claims_left(before: pa.Table, after: pa.Table) -> bool:
-    """Whether a row names fewer claims than it did: the claim's columns are to leave the files too."""
-    now = dict(zip(_keys(after), after["claim_ids"].to_pylist(), strict=True))
-    earlier = zip(_keys(before), before["claim_ids"].to_pylist(), strict=True)
-    return any(set(ids or ()) - set(now[key] or ()) for key, ids in earlier)
+def _told_no_longer(before: pa.Table, after: pa.Table) -> bool:
+    """Whether rows hold less of what people told than they did: that is to leave the files too."""
+    now = {key: place for place, key in enumerate(_keys(after))}
+    places = pa.array([now[key] for key in _keys(before)], pa.int64())
+    for name in TOLD:
+        for old, new in zip(before[name].to_pylist(), after[name].take(places).to_pylist(), strict=True):
+            if old != new and _values(old) - _values(new):
+                return True
+    return False
+
+
+def _values(held: object) -> set[str]:
+    """A column's one value, or its one value a claim, as texts that can be compared."""
+    values = held if isinstance(held, list) else [held]
+    return {repr(value) for value in values if value is not None}
+
+
+def _told_before(columns: Sequence[str]) -> "Column":
+    """The same as a condition on a frame that has each column also as it was before."""
+    from functools import reduce
+
+    from pyspark.sql import functions as F
+
+    def left(name: str) -> "Column":
+        old, new = F.col(f"{name}_before"), F.col(name)
+        if name == "text":
+            return old.isNotNull() & ~old.eqNullSafe(new)
+        return F.size(F.array_compact(F.array_except(old, F.coalesce(new, F.array())))) > 0
+
+    return F.coalesce(reduce(lambda one, other: one | other, [left(name) for name in columns]), F.lit(False))

@@ -52,11 +52,13 @@ def run(context: "JobContext") -> Report:
             else:
                 details |= carry_forward(context, snapshot, head, state)
     written = details.get("inserted", 0) + details.get("updated", 0)
+    # Claims may have gone while this run was at work.
+    claims = max(details["claims"], written)
     return Report(
         "assess",
         context.run_id,
         "done" if written or details.get("removed") else "nothing_to_do",
-        Counts(rows_in=details["claims"], written=written, skipped=details["claims"] - written),
+        Counts(rows_in=claims, written=written, skipped=claims - written),
         versions_in=snapshot.versions,
         versions_out=context.lakehouse.versions(CLAIM_ASSESSMENTS.name),
         details=details,

@@ -12,14 +12,16 @@ if TYPE_CHECKING:
 def run(context: "JobContext") -> Report:
     """Give every embedded photo its prediction under the current model_key and head_key, where it has none.
 
+    The predictions of photos that are gone are removed.
+
     Raises:
         TaxonomyError: the taxonomy is malformed.
         ModelError: the model cannot be loaded.
     """
     from jobs.job.settled import identities, settled
-    from jobs.lakehouse.contracts import DAMAGE_PREDICTIONS, HEADS
+    from jobs.lakehouse.contracts import DAMAGE_PREDICTIONS, HEADS, PHOTOS
     from jobs.steps.classify.distributions import current_distributions
-    from jobs.steps.classify.waves import classify_pending, pending_photos
+    from jobs.steps.classify.waves import classify_pending, pending_photos, remove_stale
 
     head = context.head
     details = head.details
@@ -28,19 +30,21 @@ def run(context: "JobContext") -> Report:
         return Report("classify", context.run_id, "skipped", Counts(), details=details)
     if not context.dry_run:
         context.lakehouse.ensure(DAMAGE_PREDICTIONS.name, HEADS.name)
-    snapshot = context.pin("embeddings", DAMAGE_PREDICTIONS.name)
+    snapshot = context.pin("embeddings", DAMAGE_PREDICTIONS.name, PHOTOS.name)
     if not context.dry_run:
         left = settled(context, "classify", snapshot, details)
         if left is not None:
             return left
-    pending = pending_photos(snapshot, head)
+    pending, *there = pending_photos(snapshot, head)
     total = pending.total
     if context.dry_run:
         waiting = pending.keys.count() if pending.differing else 0
         counts = Counts(rows_in=total, skipped=total - waiting)
         return Report("classify", context.run_id, "dry_run", counts, details={**details, "pending": waiting})
-    waiting, written = classify_pending(context, pending) if pending.differing else (0, 0)
-    status = "done" if waiting else "nothing_to_do"
+    waiting, written = classify_pending(context, pending, *there) if pending.differing else (0, 0)
+    removed = sum(remove_stale(context, photos) for photos in there if photos.differing)
+    status = "done" if waiting or removed else "nothing_to_do"
+    details = details | {"stale_removed": removed}
     details = details | current_distributions(context, head) | identities(context, snapshot, status)
     return Report(
         "classify",

@@ -185,6 +185,6 @@ class JobContext:
             failed=report.counts.failed,
             seconds=float(report.seconds),
             photos_per_second=float(report.photos_per_second),
-            report=json.dumps(report.as_dict()),
+            report=json.dumps(report.recorded().as_dict()),
         )
         append_new(self.lakehouse, self.spark.createDataFrame([row], JOB_RUNS.schema), JOB_RUNS.name)

@@ -86,7 +86,7 @@ class MlflowTracker:
         if report.status == "failed":
             opened.outcome = "FAILED"
         if opened.run_id is not None:
-            self._attempt(lambda: self._write(opened, report))
+            self._attempt(lambda: self._write(opened, report.recorded()))
 
     def log_page(self, path: str | Path) -> None:
         """Keep a page, or any other file, with the innermost open run."""

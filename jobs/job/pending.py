@@ -55,7 +55,7 @@ class Pending:
     def current(self, lakehouse: "Lakehouse") -> "DataFrame":
         """entity_id of every row of the source as it is now, and not as it was pinned."""
         if self.entity == "photo":
-            return _photos(lakehouse.read(PHOTOS.name)).select(KEY)
+            return embeddable_photos(lakehouse.read(PHOTOS.name)).select(KEY)
         return _passages(lakehouse.read(PASSAGES.name)).select(KEY)
 
     def _within(self, rows: "DataFrame") -> "DataFrame":
@@ -72,7 +72,7 @@ def pending_entities(context: JobContext, snapshot: "Snapshot", model_key: str, 
     settings = context.settings.embed
     sources: dict[str, DataFrame] = {}
     if settings.photos and snapshot.versions.get(PHOTOS.name):
-        sources["photo"] = _photos(snapshot.read(PHOTOS.name))
+        sources["photo"] = embeddable_photos(snapshot.read(PHOTOS.name))
     if settings.passages and has_text and snapshot.versions.get(PASSAGES.name):
         sources["passage"] = _passages(snapshot.read(PASSAGES.name))
     vectors = snapshot.read(EMBEDDINGS.name).select(*EMBEDDINGS.key)
@@ -112,7 +112,8 @@ def _compared(entities: Sequence[Pending]) -> Mapping[str, tuple[int, Sequence[i
     return {row["entity"]: (int(row["rows"]), tuple(row["differing"])) for row in told.collect()}
 
 
-def _photos(rows: "DataFrame") -> "DataFrame":
+def embeddable_photos(rows: "DataFrame") -> "DataFrame":
+    """Of the photos those that are fine, as a source: entity_id, content, arrived_at."""
     fine = rows.where(f"status = '{Status.OK}'")
     return fine.selectExpr("photo_id AS entity_id", "jpeg AS content", "ingested_at AS arrived_at")
 

@@ -1,8 +1,13 @@
 """The one report of a job: what went in, what came out, and why anything failed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+from udfs import errors
+
+NAMING = frozenset({"names", "failed_records", "unmapped_severities", "query", "hits"})
+"""Keys of details, at any depth, under which claims, photos and files are named or people quoted."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Report:
-    """What a job returns, prints with --json, writes to job_runs and logs to MLflow.
+    """What a job returns and prints with --json; what is `recorded` of it goes into job_runs and MLflow.
 
     `status` is done, nothing_to_do, dry_run, skipped or failed. `seconds` is wall time. `versions_in` and
     `versions_out` map table names to Delta versions. `details` holds what is the job's own (JSON values only).
@@ -57,6 +62,11 @@ class Report:
         worked = self.counts.written + self.counts.failed
         return round(worked / self.seconds, 2) if self.seconds > 0 else 0.0
 
+    def recorded(self) -> "Report":
+        """What of it goes into job_runs and MLflow, which outlive an erasure: counts, and nothing that names a claim, a
+        photo or a file. The words of an error that nobody foresaw are left out too: they may quote rows."""
+        return replace(self, details=_without_names(self.details))
+
     def as_dict(self) -> dict[str, Any]:
         """The report as JSON values, in the order in which a person reads it."""
         return {
@@ -76,3 +86,22 @@ class Report:
             "versions_out": dict(self.versions_out),
             **dict(self.details),
         }
+
+
+def _without_names(details: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {key: _unnamed(value) for key, value in details.items() if key not in NAMING}
+    error = kept.get("error")
+    if isinstance(error, Mapping) and not _is_foreseen(str(error.get("type"))):
+        kept["error"] = {"type": error.get("type")}
+    return kept
+
+
+def _unnamed(value: object) -> object:
+    if isinstance(value, Mapping):
+        return _without_names(value)
+    return [_unnamed(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _is_foreseen(kind: str) -> bool:
+    found = getattr(errors, kind, None)
+    return isinstance(found, type) and issubclass(found, errors.ClaimlensError)

@@ -10,7 +10,7 @@ from jobs.job.context import JobContext
 from jobs.job.execution import execute
 from jobs.job.pending import KEY, SOURCES, pending_entities
 from jobs.lakehouse.plan import staged_plan
-from jobs.lakehouse.writes import delete_keys
+from jobs.lakehouse.writes import append_once, delete_keys
 from tests.conftest import settings_in
 from tests.models import build_clip, build_vit
 from tests.spark.rows import add_photos, jpeg, passage_id, put_narratives
@@ -253,6 +253,33 @@ def test_new_photos_are_classified_in_the_same_pass(spark, tmp_path, clip):
     add_photos(context.lakehouse, [jpeg(colour) for colour in COLOURS[:4]])
     report = embed.run(context)
     assert report.details["classified_in_pass"] == 4
+    assert classify.run(context.next_job()).status == "nothing_to_do"
+
+
+def test_photos_erased_under_a_running_embed_leave_nothing_behind_once_their_jobs_run_again(
+    spark, tmp_path, clip, monkeypatch
+):
+    from jobs import classify
+    from jobs.steps.embed import embedding
+
+    context = JobContext.create(settings_in(tmp_path, f"models.photo.name={clip}"))
+    ids = add_photos(context.lakehouse, [jpeg(colour) for colour in COLOURS[:6]])
+
+    def after_an_erasure(lakehouse, *arguments, **options):
+        gone = context.spark.createDataFrame([(photo,) for photo in ids[:4]], "photo_id string")
+        delete_keys(lakehouse, gone, "photos")
+        return append_once(lakehouse, *arguments, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(embedding, "append_once", after_an_erasure)
+        counts = embed.run(context).counts
+    assert counts.rows_in == counts.written + counts.skipped + counts.failed
+    assert min(counts.written, counts.skipped, counts.failed) >= 0
+    assert embed.run(context.next_job()).details["stale_removed"] == 4
+    report = classify.run(context.next_job())
+    assert (report.details["stale_removed"], report.counts.rows_in, report.counts.skipped) == (4, 2, 2)
+    for table, column in (("embeddings", "entity_id"), ("damage_predictions", "photo_id")):
+        assert {row[0] for row in context.lakehouse.read(table).select(column).collect()} == set(ids[4:])
     assert classify.run(context.next_job()).status == "nothing_to_do"
 
 

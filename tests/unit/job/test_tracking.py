@@ -5,6 +5,8 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +22,7 @@ from udfs.errors import ModelError
 # MLflow's own imports and its SQLite store warn; these are not ours to mend.
 pytestmark = pytest.mark.filterwarnings("ignore")
 SECRET = "hunter2-in-clear"
+NAMED = "C-1047-of-a-claimant"
 ROOT = CHECKOUT
 
 
@@ -60,6 +63,9 @@ def logged(tmp_path_factory):
 
     def embed(inner):
         details = {
+            "names": [NAMED],
+            "claims": {"failed": 1, "failed_records": [{"source": NAMED}]},
+            "unmapped_severities": {NAMED: 1},
             "model_key": "abc123",
             "model_load_seconds": 1.5,
             "label_distribution": {"dent": 4, "glass shatter": 2},
@@ -73,11 +79,21 @@ def logged(tmp_path_factory):
         inner.tracker.log_page(page)
         return Report("report", inner.run_id, "done", Counts())
 
+    def search(inner):
+        details = {"query": {"claim_id": NAMED}, "hits": [{"text": NAMED}]}
+        return Report("search", inner.run_id, "done", Counts(), details=details)
+
+    def assess(inner):
+        raise ValueError(f"a row that holds {NAMED}")
+
     def classify(inner):
         raise ModelError("no text tower")
 
     def flow(inner):
         execute("embed", embed, inner.next_job())
+        execute("search", search, inner.next_job())
+        with suppress(JobFailedError):
+            execute("assess", assess, inner.next_job())
         execute("report", report, inner.next_job())
         execute("classify", classify, inner.next_job())
         return Report("run", inner.run_id, "done", Counts())
@@ -141,6 +157,8 @@ def test_a_failed_job_and_its_flow_end_as_failed(logged):
     assert {job: run.info.status for job, run in runs.items()} == {
         "run": "FAILED",
         "embed": "FINISHED",
+        "search": "FINISHED",
+        "assess": "FAILED",
         "report": "FINISHED",
         "classify": "FAILED",
     }
@@ -151,6 +169,16 @@ def test_no_secret_reaches_the_store(logged):
     for run in logged[1].values():
         assert SECRET not in str(run.to_dictionary())
     assert logged[1]["embed"].data.params["spark.config.spark.hadoop.fs.s3a.secret.key"] == "**********"
+
+
+def test_no_claim_photo_or_text_reaches_the_store(logged):
+    client, runs = logged
+    folder = Path(client.tracking_uri.removeprefix("sqlite:///")).parent
+    held = [path for path in folder.rglob("*") if path.is_file()]
+    assert {"search", "assess", "embed"} <= runs.keys()
+    assert not [path for path in held if NAMED.encode() in path.read_bytes()]
+    assert runs["assess"].data.tags["error/type"] == "ValueError"
+    assert runs["embed"].data.metrics["claims/failed"] == 1
 
 
 def test_secrets_are_masked_wherever_settings_hide_them(tmp_path):

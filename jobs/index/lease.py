@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from jobs.lakehouse.contracts import INDEX_LEASES
 from jobs.lakehouse.errors import was_beaten
+from jobs.lakehouse.sql import insert_all, update_all
 from udfs.errors import ClaimlensError
 
 if TYPE_CHECKING:
@@ -54,8 +55,8 @@ class Lease:
         statement = (
             f"MERGE INTO {self._lakehouse.name(INDEX_LEASES.name)} target USING {{source}} source "
             "ON target.index_name = source.index_name "
-            "WHEN MATCHED AND (target.run_id = source.run_id OR target.expires_at < source.taken_at) THEN UPDATE SET * "
-            "WHEN NOT MATCHED THEN INSERT *"
+            "WHEN MATCHED AND (target.run_id = source.run_id OR target.expires_at < source.taken_at) "
+            f"THEN {update_all(INDEX_LEASES.names)} WHEN NOT MATCHED THEN {insert_all(INDEX_LEASES.names)}"
         )
         try:
             result = self._lakehouse.spark.sql(statement, source=frame).collect()[0]

@@ -1,6 +1,6 @@
 """The tables in Delta, by catalog name or by path: created if absent, verified, migrated or refused."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 VERSION_PROPERTY = "claimlens.contract"
+FEED_COLUMNS = ("_change_type", "_commit_version", "_commit_timestamp")
 
 
 class Lakehouse:
@@ -94,14 +95,16 @@ class Lakehouse:
         """
         if not self._readable(table):
             return self.spark.createDataFrame([], CONTRACTS[table].schema)
-        return self._load(self.spark.read.format("delta"), table, {} if version is None else {"versionAsOf": version})
+        rows = self._load(self.spark.read.format("delta"), table, {} if version is None else {"versionAsOf": version})
+        return rows.select(*CONTRACTS[table].names)  # whatever columns somebody has added
 
     def changes(self, table: str, since: int) -> "DataFrame | None":
         """Rows of the change feed of versions after `since`, with _change_type and _commit_version; None when none."""
         if self.version(table) <= since:
             return None
         options: dict[str, int | str] = {"readChangeFeed": "true", "startingVersion": since + 1}
-        return self._load(self.spark.read.format("delta"), table, options)
+        rows = self._load(self.spark.read.format("delta"), table, options)
+        return rows.select(*CONTRACTS[table].names, *FEED_COLUMNS)
 
     def version(self, table: str) -> int:
         """The table's newest Delta version.
@@ -226,10 +229,31 @@ class Lakehouse:
             )
         schema = self._load(self.spark.read.format("delta"), contract.name, {}).schema
         present = {field.name: field.dataType.simpleString() for field in schema.fields}
-        wanted = {column.name: column.type.lower().replace(" ", "") for column in contract.columns}
-        if present != wanted:
-            name = min(key for key in present.keys() | wanted.keys() if present.get(key) != wanted.get(key))
-            raise TableContractError(
-                f"{where} has another schema than contract {contract.version}: column {name} is "
-                f"{present.get(name, 'absent')}, should be {wanted.get(name, 'absent')}; the table was left untouched."
+        fault = schema_fault(contract, present, [field.name for field in schema.fields if not field.nullable])
+        if fault:
+            raise TableContractError(f"{where} {fault}; the table was left untouched.")
+
+
+def schema_fault(contract: TableContract, present: Mapping[str, str], required: Collection[str]) -> str | None:
+    """What keeps a table from being used under a contract; None where nothing does. Columns that somebody has added,
+    and that may be null, are left alone.
+
+    Args:
+        contract: what its columns should be.
+        present: type by column, as Spark writes them.
+        required: the columns that may not be null.
+    """
+    for column in sorted(contract.columns, key=lambda column: column.name):
+        found, wanted = present.get(column.name, "absent"), column.type.lower().replace(" ", "")
+        if found != wanted:
+            return (
+                f"has another schema than contract {contract.version}: column {column.name} is {found}, "
+                f"should be {wanted}"
             )
+    added = sorted(set(required) - set(contract.names))
+    if added:
+        return (
+            f"has a column {added[0]} that may not be null and that claimlens does not know, so that it can write no "
+            f"row: ALTER TABLE ... ALTER COLUMN {added[0]} DROP NOT NULL"
+        )
+    return None

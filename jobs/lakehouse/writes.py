@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from jobs.lakehouse.contracts import CONTRACTS
 from jobs.lakehouse.errors import was_beaten
 from jobs.lakehouse.places import remove_directory
-from jobs.lakehouse.sql import identifier, literal
+from jobs.lakehouse.sql import identifier, insert_all, literal, update_all
 from jobs.lakehouse.tables import Lakehouse
 from udfs.outcome import ERROR_CODES
 
@@ -104,7 +104,7 @@ def append_once(
     Returns:
         The number of rows that were inserted.
     """
-    result = _merge(lakehouse, frame, table, "WHEN NOT MATCHED THEN INSERT *", fixed)
+    result = _merge(lakehouse, frame, table, f"WHEN NOT MATCHED THEN {insert_all(CONTRACTS[table].names)}", fixed)
     return int(result["num_inserted_rows"])
 
 
@@ -125,7 +125,8 @@ def upsert(lakehouse: Lakehouse, frame: "DataFrame", table: str, *, compare: tup
     # Delta commits a version even for a MERGE that changes nothing.
     if frame.alias("source").join(stored, F.expr(f"{same} AND NOT ({differs})"), "left_anti").isEmpty():
         return 0, 0
-    clauses = f"WHEN MATCHED AND ({differs}) THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *"
+    columns = CONTRACTS[table].names
+    clauses = f"WHEN MATCHED AND ({differs}) THEN {update_all(columns)} WHEN NOT MATCHED THEN {insert_all(columns)}"
     result = _merge(lakehouse, frame, table, clauses)
     return int(result["num_inserted_rows"]), int(result["num_updated_rows"])
 

@@ -116,6 +116,26 @@ def test_the_change_feed_gives_what_came_after_a_version(lakehouse, spark):
     assert [row["_change_type"] for row in changes.collect()] == ["insert"]
 
 
+def test_a_column_that_a_customer_added_is_left_alone_by_every_write(lakehouse, spark, tmp_path):
+    append_once(lakehouse, photo_rows(spark, [1, 2]), "photos")
+    name = lakehouse.name("photos")
+    spark.sql(f"ALTER TABLE {name} ADD COLUMN note STRING").collect()
+    spark.sql(f"UPDATE {name} SET note = 'theirs'").collect()
+    fresh = Lakehouse(spark, TableSettings(root=str(tmp_path / "lakehouse")))
+    since = fresh.version("photos")
+    assert append_once(fresh, photo_rows(spark, [2, 3]), "photos") == 1
+    changed = photo_rows(spark, [1, 4]).withColumn("width", F.lit(99))
+    assert upsert(fresh, changed, "photos", compare=("width",)) == (1, 1)
+    append_new(fresh, photo_rows(spark, [5]), "photos")
+    assert delete_keys(fresh, photo_rows(spark, [2]).select("photo_id"), "photos") == 1
+    kept = {
+        (row["photo_id"][-1], row["note"]) for row in spark.read.format("delta").load(fresh.path("photos")).collect()
+    }
+    assert kept == {("1", "theirs"), ("3", None), ("4", None), ("5", None)}
+    assert fresh.read("photos").columns == list(CONTRACTS["photos"].names)
+    assert {row["_change_type"] for row in fresh.changes("photos", since).collect()} >= {"insert", "delete"}
+
+
 def test_a_table_of_another_contract_is_refused_and_untouched(lakehouse, spark, tmp_path):
     lakehouse.ensure("photos")
     spark.sql(f"ALTER TABLE {lakehouse.name('photos')} SET TBLPROPERTIES ('claimlens.contract' = '99')")

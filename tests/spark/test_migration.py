@@ -45,6 +45,7 @@ PHOTO = "a" * 64
 def old(lakehouse):
     """A table of contract 1: a photo under two models, three claims with one narrative, one with another."""
     lakehouse.spark.sql(CONTRACT_1.format(table=lakehouse.name("embeddings"))).collect()
+    lakehouse.spark.sql(f"ALTER TABLE {lakehouse.name('embeddings')} ADD COLUMN note STRING").collect()  # a customer's
     rows = [
         ("photo", PHOTO, "m1", PHOTO, "ok", 1),
         ("photo", PHOTO, "m2", PHOTO, "ok", 1),

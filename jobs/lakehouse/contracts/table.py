@@ -49,6 +49,11 @@ class TableContract:
     migrations: Mapping[int, Migration] = field(default_factory=dict)
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the columns."""
+        return tuple(column.name for column in self.columns)
+
+    @property
     def schema(self) -> str:
         """The columns as a Spark DDL string, for DataFrame schemas."""
         return ", ".join(f"{identifier(column.name)} {column.type}" for column in self.columns)

@@ -5,7 +5,7 @@ import operator
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from jobs.lakehouse.contracts import CLAIM_ASSESSMENTS, CLAIMS
@@ -165,11 +165,13 @@ def _typed(kind: str, value: str, column: str) -> Value:
                 raise InputError(f"--where: {column} needs a whole number up to {LARGEST_INT:,}, not {value[:40]!r}.")
             return int(number) if kind == "INT" and number == int(number) else number
         if kind in {"DATE", "TIMESTAMP_NTZ"}:
-            moment = datetime.fromisoformat(value).replace(tzinfo=None)
+            moment = datetime.fromisoformat(value)
+            if moment.tzinfo is not None:
+                moment = moment.astimezone(UTC).replace(tzinfo=None)
             return moment.date() if kind == "DATE" else moment
         if kind == "BOOLEAN":
             return {"true": True, "yes": True, "false": False, "no": False}[value.lower()]
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, OverflowError):
         day = "a date like 2024-05-31"
         wanted = {"BOOLEAN": "true or false", "DATE": day, "TIMESTAMP_NTZ": day}
         raise InputError(f"--where: {column} needs {wanted.get(kind, 'a number')}, not {value!r}.") from None

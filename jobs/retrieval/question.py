@@ -1,5 +1,6 @@
 """What is asked of the index: plain data, and whether it can be asked at all."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,8 @@ ENTITIES = ("photo", "passage")
 LONGEST_SENTENCE = 10_000
 """Characters. No model reads more than a few hundred words; what is longer is a file that was pasted by mistake."""
 LARGEST_LIMIT = 1000
+_UNWRITABLE = re.compile("[\ud800-\udfff]")
+"""Halves of surrogate pairs: what Python makes of bytes on a command line that are not in its encoding."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,9 @@ def checked(query: Query) -> "list[Filter]":
     """
     from jobs.index.filters import parse_filter
 
+    for text in (query.sentence, query.claim_id, *query.where):
+        if text is not None and _UNWRITABLE.search(text):
+            raise InputError(f"{text!r}: holds bytes that are no text; write the question in UTF-8.")
     if query.entity not in ENTITIES:
         raise InputError(f"--entity {query.entity}: must be one of {', '.join(ENTITIES)}.")
     if not query.words and query.photo is None and query.claim_id is None:

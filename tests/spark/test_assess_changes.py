@@ -98,6 +98,17 @@ def test_following_the_changes_equals_assessing_all(assessed, seed):
     assert report.counts.rows_in == len(stored) == sum(report.details["agreement"].values())
 
 
+def test_tables_restored_to_an_earlier_version_are_followed_back(assessed):
+    before = assessed.pin(*SOURCES).versions
+    some_changes(assessed, random.Random(4))
+    assess.run(assessed.next_job())
+    for table, version in before.items():
+        name = assessed.lakehouse.name(table)
+        assessed.spark.sql(f"RESTORE TABLE {name} TO VERSION AS OF {version}").collect()
+    assess.run(assessed.next_job())
+    assert_equal_to_assessing_all(assessed)
+
+
 def test_nothing_is_looked_at_where_nothing_concerns_a_claim(assessed):
     assess.run(assessed.next_job())
     before = assessed.lakehouse.version("assessment_state")

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from jobs.index.filters import parse_filter
 from jobs.index.lease import writing
 from jobs.index.opening import open_reader, open_writer
+from jobs.index.rows import SOURCES
 from jobs.index.state import read_state, write_state
 from jobs.index.stores.lance import writer as lance_writer
 from jobs.index.stores.lance.dataset import index_location, opened
@@ -19,7 +20,7 @@ from jobs.lakehouse.contracts import CONTRACTS
 from jobs.lakehouse.writes import delete_keys, upsert
 from jobs.steps.sync_index.sync import sync
 from jobs.steps.verify.verify import verify
-from udfs.errors import ClaimlensError, IndexMismatchError, InputError
+from udfs.errors import ClaimlensError, IndexDamagedError, IndexMismatchError, InputError
 
 MODEL, HEAD, DIMENSION = "model-a", "head-a", 4
 
@@ -325,6 +326,66 @@ def test_a_change_feed_that_was_vacuumed_rebuilds_the_index_and_says_so(tables):
     assert report["mode"] == "rebuilt"
     assert "the change feed since the last sync cannot be read" in report["reason"]
     assert held(tables)[1].columns["severity"] == "moderate"
+
+
+def test_tables_restored_to_an_earlier_version_leave_no_stale_row(tables):
+    synced(tables)
+    before = {number: row.columns for number, row in held(tables).items()}
+    versions = tables.context.pin(*SOURCES).versions
+    tables.add_photos([4], claim="C-2")
+    tables.predict([1], "severe")
+    tables.claims(C_1="Major Damage")
+    tables.delete("photos", "photo_id", photo_id(3))
+    assert set(held(tables)) == {1, 2, 3}
+    synced(tables)
+    assert set(held(tables)) == {1, 2, 4}
+    for table, version in versions.items():
+        tables.spark.sql(f"RESTORE TABLE {tables.lakehouse.name(table)} TO VERSION AS OF {version}").collect()
+    report = synced(tables)
+    assert report["status"] == "done"
+    assert {number: row.columns for number, row in held(tables).items()} == before
+    assert proved(tables) == report["checksum"]
+
+
+@pytest.mark.slow
+def test_a_log_that_was_cleaned_rebuilds_the_index_and_says_so(tables):
+    name, log = tables.lakehouse.name("claims"), Path(tables.lakehouse.path("claims"), "_delta_log")
+    tables.spark.sql(f"ALTER TABLE {name} SET TBLPROPERTIES ('delta.checkpointInterval' = '2')").collect()
+    synced(tables)
+    for severity in ("Major Damage", "Total Loss", "Trivial Damage"):
+        tables.claims(C_1=severity)
+    kept = max(int(file.name.partition(".")[0]) for file in log.glob("*.checkpoint*.parquet"))
+    for file in log.iterdir():
+        number = file.name.lstrip(".").partition(".")[0]
+        if number.isdigit() and int(number) < kept:
+            file.unlink()
+    report = synced(tables)
+    assert report["mode"] == "rebuilt"
+    assert "the change feed since the last sync cannot be read: [DELTA_" in report["reason"]
+    assert held(tables)[1].claims[0]["reported_severity"] == "Trivial Damage"
+
+
+@pytest.mark.slow
+def test_damage_is_found_by_sync_or_by_the_proof_and_mended_at_once(tables):
+    first = synced(tables)
+    files = sorted(Path(dataset_of(tables).uri, "data").iterdir())
+    files[0].unlink()
+    report = synced(tables)
+    assert (report["mode"], report["checksum"]) == ("rebuilt", first["checksum"])
+    assert "is damaged: data/" in report["reason"]
+    assert "is missing" in report["reason"]
+
+    next(Path(dataset_of(tables).uri, "_versions").glob("*.manifest")).write_bytes(b"")
+    assert "the index is damaged" in synced(tables)["reason"]
+
+    for file in Path(dataset_of(tables).uri, "data").iterdir():
+        content = bytearray(file.read_bytes())
+        content[len(content) // 3] ^= 0xFF
+        file.write_bytes(bytes(content))
+    with pytest.raises((IndexDamagedError, IndexMismatchError), match="sync-index builds it anew"):
+        proved(tables)
+    assert synced(tables)["mode"] == "rebuilt"
+    assert proved(tables) == first["checksum"]
 
 
 def test_a_second_writer_waits_or_is_told_who_writes(tables, monkeypatch):

@@ -16,6 +16,8 @@ OPERATORS = ("!=", "<=", ">=", "=", "<", ">", "contains", "in")
 _GRAMMAR = re.compile(
     r"^\s*(?P<column>\w+)\s*(?P<operator>!=|<=|>=|==?|<|>|\bcontains\b|\bin\b)\s*(?P<value>.+?)\s*$", re.I | re.S
 )
+_UNWRITABLE = re.compile("[\ud800-\udfff]")
+"""Halves of surrogate pairs: what Python makes of bytes on a command line that are not in its encoding."""
 _LIST = re.compile(r"\s*(?:'(?P<single>[^']*)'|\"(?P<double>[^\"]*)\"|(?P<bare>[^,]+))")
 
 DAMAGE_COLUMNS: Mapping[str, str] = {
@@ -115,6 +117,8 @@ def parse_filter(text: str) -> Filter:
     Raises:
         InputError: not of this form, an unknown column (names the nearest one), or a value that does not fit it.
     """
+    if _UNWRITABLE.search(text):
+        raise InputError(f"--where {text!r}: holds bytes that are no text; write it in UTF-8.")
     match = _GRAMMAR.match(text)
     if match is None:
         raise InputError(

@@ -69,7 +69,7 @@ def checked(query: Query) -> "list[Filter]":
     """
     from jobs.index.filters import parse_filter
 
-    for text in (query.sentence, query.claim_id, *query.where):
+    for text in (query.sentence, query.claim_id):
         if text is not None and _UNWRITABLE.search(text):
             raise InputError(f"{text!r}: holds bytes that are no text; write the question in UTF-8.")
     if query.entity not in ENTITIES:

@@ -2,14 +2,16 @@
 
 import dataclasses
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 from pyspark.sql import functions as F
 
+from jobs.index import lease as lease_module
 from jobs.index.filters import parse_filter
-from jobs.index.lease import writing
+from jobs.index.lease import Lease, writing
 from jobs.index.opening import open_reader, open_writer
 from jobs.index.rows import SOURCES
 from jobs.index.state import read_state, write_state
@@ -401,3 +403,10 @@ def test_a_second_writer_waits_or_is_told_who_writes(tables, monkeypatch):
         monkeypatch.setattr(lease, "_until", tables.context.clock())
         with pytest.raises(ClaimlensError, match="another run may write it by now"):
             lease.check()
+    silent = Lease(tables.lakehouse, location, "run-3")
+    with monkeypatch.context() as patched:
+        patched.setattr(lease_module, "LASTS", timedelta(0))
+        assert silent.take()
+    with writing(tables.lakehouse, location, "run-4", 0) as lease:
+        lease.check()
+        assert not silent.take(), "whoever was taken for dead does not get it back"

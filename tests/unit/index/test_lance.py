@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.index.filters import Filter, matches
+from jobs.index.filters import (
+    CLAIM_FILTER_COLUMNS,
+    DAMAGE_COLUMNS,
+    OPERATORS,
+    Filter,
+    matches,
+    parse_filter,
+)
 from jobs.index.opening import open_reader, open_writer
 from jobs.index.stores.lance import housekeeping
 from jobs.index.stores.lance.dataset import index_location, opened
@@ -17,7 +24,7 @@ from jobs.settings.sections import IndexSettings
 from tests.unit.index.arrow_frame import ArrowFrame
 from tests.unit.index.index_rows import DIMENSION, MODEL, entity_rows, keys, photo_id
 from tests.unit.index.store_contract import CLAIMS, StoreContract
-from udfs.errors import IndexMismatchError
+from udfs.errors import IndexMismatchError, InputError
 
 
 class TestLance(StoreContract):
@@ -108,6 +115,47 @@ def dataset(tmp_path_factory):
     writer = open_writer(settings, MODEL, DIMENSION)
     writer.apply(ArrowFrame(entity_rows(range(6), claims=CLAIMS)), ArrowFrame(keys([])))
     return opened(writer.location)
+
+
+ODD = (
+    *("1e308", "-1e308", "1e-320", "1e400", "1_000", "2147483648", "99999999999999999999999", "0x10", "2.5", "NaN"),
+    *("9999-12-31", "0001-01-01", "10000-01-01", "2024-02-30", "1677-01-01", "2262-12-31", "20240531"),
+    *("9999-12-31T23:59:59.999999", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2024-05-31T25:00"),
+    *(
+        "it's",
+        "''",
+        "'",
+        '"',
+        "'a\"",
+        "a' OR '1'='1",
+        "\\",
+        "a\\'b",
+        "%",
+        "--",
+        ";",
+        "(",
+        "()",
+        "(a",
+        ",",
+        "a,,b",
+        "('a','b')",
+    ),
+    *("\x00", "\x1f", "\x1fdent\x1f", "\ud800", "漢字", "İ", "e\u0301", "a\nb", "null", "true"),
+)
+
+
+@pytest.mark.parametrize("odd", ODD, ids=ascii)
+def test_whatever_a_filter_says_is_asked_or_refused_in_one_line(dataset, odd):
+    asked, refused = [], []
+    for column in {**CLAIM_FILTER_COLUMNS, **DAMAGE_COLUMNS}:
+        for how in OPERATORS:
+            try:
+                asked.append(parse_filter(f"{column} {how} {odd}"))
+            except InputError as error:
+                refused.append(str(error))
+    assert all(line.isprintable() for line in refused)
+    for entry in asked:
+        dataset.count_rows(filter=sql_of([entry]))
 
 
 TEXTS = st.sampled_from(["total loss", "minor damage", "c-1", "c-2", "o'brien", "dent", "loss", "", "\x1f"])

@@ -21,7 +21,8 @@ from jobs.steps.report.review import REVIEW_SHOWN
 from jobs.steps.report.thumbnails import THUMBNAIL_BYTES
 from tests.unit.steps.report.sample_content import CLASSES, NOW, sample_card, sample_content
 
-HOSTILE = """"><script>alert('x')</script><img src=x onerror=alert(1)>{{ 7 * 7 }}"""
+OBEYED = "\x00\x1b]0;owned\x07\x9b2J\u202e\ud800"
+HOSTILE = f""""><script>alert('x')</script><img src=x onerror=alert(1)>{{{{ 7 * 7 }}}}{OBEYED}"""
 
 
 class Reader(HTMLParser):
@@ -119,7 +120,11 @@ def test_text_stays_text(content):
         classes=(DamageClass(HOSTILE, 1, 0, 0.5, {}, (sample_card(2, HOSTILE),)),),
         photo_map=dataclasses.replace(content.photo_map, points=(point,)),
     )
-    reader = Reader(render_page(hostile))
+    page = render_page(hostile)
+    assert not set(page) & set(OBEYED.replace("]0;owned", "").replace("2J", ""))
+    assert not re.search(r"\\u00(00|1b|9b)|\\u202e", page), "nor in the map's data"
+    page.encode("utf-8")
+    reader = Reader(page)
     assert len(reader.all("script")) == 2, "the map's data and the page's own script"
     assert not any("onerror" in attributes for _, attributes in reader.elements)
     assert not any(attributes.get("src") == "x" for attributes in reader.all("img"))

@@ -33,8 +33,10 @@ def run(
     """Answer a question; the report carries the hits as JSON values and, for page and table, the result itself.
 
     Raises:
+        SettingsError: a file is named by an address in a store.
         ClaimlensError: the question, the index or the model is not what it should be; see Searcher.
     """
+    from jobs.lakehouse.places import local_file
     from jobs.retrieval.question import Query
     from jobs.retrieval.searcher import Searcher
     from jobs.steps.search.photo_file import read_photo_file
@@ -42,7 +44,7 @@ def run(
 
     query = Query(
         sentence=sentence,
-        photo=None if photo is None else read_photo_file(photo, context.settings.ingest),
+        photo=None if photo is None else read_photo_file(local_file(str(photo), "--photo"), context.settings.ingest),
         photo_name=None if photo is None else photo.name,
         claim_id=claim,
         weight=weight,
@@ -57,7 +59,7 @@ def run(
         from jobs.steps.search.pictures import pictures_of
 
         pictures, remark = pictures_of(result, context.settings.tables)
-        write_page(html, render_page(result, pictures, remark))
+        write_page(local_file(str(html), "--html"), render_page(result, pictures, remark))
         context.progress.say(f"page written: {html}")
     return report_of(result, context.run_id)
 

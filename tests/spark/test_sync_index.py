@@ -2,17 +2,14 @@
 
 import dataclasses
 import shutil
-from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 from pyspark.sql import functions as F
 
-from jobs.index import lease as lease_module
 from jobs.index.filters import parse_filter
-from jobs.index.lease import Lease, writing
-from jobs.index.opening import open_reader, open_writer
+from jobs.index.opening import open_reader
 from jobs.index.rows import SOURCES
 from jobs.index.state import read_state, write_state
 from jobs.index.stores.lance import writer as lance_writer
@@ -22,7 +19,7 @@ from jobs.lakehouse.contracts import CONTRACTS
 from jobs.lakehouse.writes import delete_keys, upsert
 from jobs.steps.sync_index.sync import sync
 from jobs.steps.verify.verify import verify
-from udfs.errors import ClaimlensError, IndexDamagedError, IndexMismatchError, InputError
+from udfs.errors import IndexDamagedError, IndexMismatchError, InputError
 
 MODEL, HEAD, DIMENSION = "model-a", "head-a", 4
 
@@ -388,25 +385,3 @@ def test_damage_is_found_by_sync_or_by_the_proof_and_mended_at_once(tables):
         proved(tables)
     assert synced(tables)["mode"] == "rebuilt"
     assert proved(tables) == first["checksum"]
-
-
-def test_a_second_writer_waits_or_is_told_who_writes(tables, monkeypatch):
-    location = open_writer(tables.context.settings.index, MODEL, DIMENSION).location
-    with writing(tables.lakehouse, location, "run-1", 0) as lease:
-        lease.check()
-        with (
-            pytest.raises(ClaimlensError, match=r"Another run writes .*process \d+ on .*run run-1"),
-            writing(tables.lakehouse, location, "run-2", 0),
-        ):
-            pass
-    with writing(tables.lakehouse, location, "run-2", 0) as lease:
-        monkeypatch.setattr(lease, "_until", tables.context.clock())
-        with pytest.raises(ClaimlensError, match="another run may write it by now"):
-            lease.check()
-    silent = Lease(tables.lakehouse, location, "run-3")
-    with monkeypatch.context() as patched:
-        patched.setattr(lease_module, "LASTS", timedelta(0))
-        assert silent.take()
-    with writing(tables.lakehouse, location, "run-4", 0) as lease:
-        lease.check()
-        assert not silent.take(), "whoever was taken for dead does not get it back"

@@ -13,9 +13,9 @@ from jobs.index.schemas import HEAD_COLUMNS, KEY, ROW_HASH
 from jobs.index.state import DAMAGED, State, read_state, write_state
 from jobs.job.report import Counts, Report
 from jobs.lakehouse.contracts import INDEX_STATE
-from jobs.lakehouse.errors import in_words
 from jobs.lakehouse.writes import stage
 from jobs.steps.sync_index.changes import changed, follow
+from jobs.steps.sync_index.reasons import feed_is_unreadable, reason_to_rebuild, tables_replaced
 from udfs.errors import IndexDamagedError, IndexMismatchError
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def _written(
     state: State | None,
     ids: dict[str, str],
 ) -> Outcome:
-    reason = _reason_to_rebuild(pinned, writer, state, ids)
+    reason = reason_to_rebuild(pinned, writer, state, ids)
     begun = State(pinned.model_key, {}, {}, None, Fingerprint(0, 0)) if state is None else state
     crashed = begun.unfinished is not None
     _remember(context, writer, dataclasses.replace(begun, unfinished=context.run_id))
@@ -157,8 +157,8 @@ def _followed(
     """What the change feeds brought, and what the index holds now; or why it has to be built anew."""
     try:
         changes = changed(context, pinned, state.versions)
-    except Exception as error:  # whatever keeps a feed from being read, what the tables hold is right
-        return f"the change feed since the last sync cannot be read: {in_words(error)}"
+    except Exception as error:
+        return feed_is_unreadable(error)
     try:
         with changes:
             held = state.fingerprint
@@ -179,34 +179,6 @@ def _followed(
         return str(error)
 
 
-def _reason_to_rebuild(pinned: Pinned, writer: IndexWriter, state: State | None, ids: dict[str, str]) -> str | None:
-    """Why the index must be built anew, or None when the change feeds can say what it lacks."""
-    if state is None or not state.versions:
-        return "first sync"
-    reason = _tables_replaced(pinned, state, ids)
-    if reason is None and state.unfinished == DAMAGED:
-        reason = "the last sync found that the index does not hold what the tables say"
-    if reason is None and (damage := writer.damage()) is not None:
-        reason = f"the index is damaged: {damage}"
-    if reason is not None or state.unfinished is not None or state.index_version == writer.version() is not None:
-        return reason
-    held = writer.fingerprint()
-    if held != state.fingerprint:
-        return f"the index was changed from outside: it holds {held}, its state says {state.fingerprint}"
-    return None
-
-
-def _tables_replaced(pinned: Pinned, state: State, ids: dict[str, str]) -> str | None:
-    """Tables to which no change feed leads from what the state remembers, and what has happened to them."""
-    known = state.versions
-    happened = {
-        "made anew since the last sync": [name for name in ids if state.table_ids.get(name, ids[name]) != ids[name]],
-        "no longer there": sorted(known.keys() - pinned.versions.keys()),
-        "older than at the last sync": [name for name, at in pinned.versions.items() if at < known.get(name, at)],
-    }
-    return next((f"{what}: {', '.join(tables)}" for what, tables in happened.items() if tables), None)
-
-
 def _remember(context: "JobContext", writer: IndexWriter, state: State) -> None:
     write_state(context.lakehouse, writer.location, state, context.clock(), context.run_id)
 
@@ -220,12 +192,17 @@ def _dry_run(
     context: "JobContext", pinned: Pinned, state: State | None, ids: dict[str, str], details: dict[str, Any]
 ) -> Report:
     """What a sync would look at; counts only, nothing is staged or written."""
-    if state is not None and state.table_ids == ids:
-        mode, waiting = "incremental", changed_keys(pinned, state.versions).count()
-    else:
-        mode, waiting = "rebuilt", embedded(pinned).count()
-    counts = Counts(rows_in=waiting)
-    return _report(context, pinned, "dry_run", counts, {**details, "mode": mode})
+    reason = "first sync" if state is None else tables_replaced(pinned, state, ids)
+    waiting = 0
+    if state is not None and reason is None:
+        try:
+            waiting = changed_keys(pinned, state.versions).count()
+        except Exception as error:
+            reason = feed_is_unreadable(error)
+    if reason is not None:
+        waiting = embedded(pinned).count()
+    mode = "rebuilt" if reason else "incremental"
+    return _report(context, pinned, "dry_run", Counts(rows_in=waiting), {**details, "mode": mode, "reason": reason})
 
 
 def _report(context: "JobContext", pinned: Pinned, status: str, counts: Counts, details: dict[str, Any]) -> Report:

@@ -347,6 +347,18 @@ def test_tables_restored_to_an_earlier_version_leave_no_stale_row(tables):
 
 
 @pytest.mark.slow
+def test_what_many_claims_no_longer_say_leaves_no_bytes(tables, monkeypatch):
+    tables.claims(C_1="Minor Damage said-at-first")
+    synced(tables)
+    monkeypatch.setattr(lance_writer, "SMALL_ROWS", 1)
+    tables.claims(C_1="Minor Damage")
+    report = synced(tables)
+    assert did(report) == ("done", "incremental", 0, 3, 0)
+    assert not on_disk(tables.context.settings.index.root, "said-at-first")
+    assert proved(tables) == report["checksum"]
+
+
+@pytest.mark.slow
 def test_a_log_that_was_cleaned_rebuilds_the_index_and_says_so(tables):
     name, log = tables.lakehouse.name("claims"), Path(tables.lakehouse.path("claims"), "_delta_log")
     tables.spark.sql(f"ALTER TABLE {name} SET TBLPROPERTIES ('delta.checkpointInterval' = '2')").collect()

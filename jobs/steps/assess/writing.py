@@ -56,7 +56,7 @@ def write_assessments(
         check(context, head)
         inserted, updated = upsert(lakehouse, wave.frame, CLAIM_ASSESSMENTS.name, compare=COMPARED)
         looked_at = wave.rows
-    removed = _remove_stale(context, snapshot, head, changed)
+    removed = _remove_stale(context, snapshot, changed)
     figures = figures_of(of_head(lakehouse.read(CLAIM_ASSESSMENTS.name), head))
     finish(context, head, snapshot, figures)
     return {"looked_at": looked_at, "inserted": inserted, "updated": updated, "removed": removed, **figures}
@@ -69,13 +69,15 @@ def carry_forward(context: JobContext, snapshot: Snapshot, head: CurrentHead, st
     return {"looked_at": 0, **state.figures}
 
 
-def _remove_stale(context: JobContext, snapshot: Snapshot, head: CurrentHead, changed: "DataFrame | None") -> int:
-    """Delete assessments under these keys of claims that are no longer there."""
-    rows = of_head(context.lakehouse.read(CLAIM_ASSESSMENTS.name), head).select(*CLAIM_ASSESSMENTS.key)
+def _remove_stale(context: JobContext, snapshot: Snapshot, changed: "DataFrame | None") -> int:
+    """Delete assessments, of any classifier, of claims that are gone: at the pinned version, and still now."""
+    lakehouse = context.lakehouse
+    rows = lakehouse.read(CLAIM_ASSESSMENTS.name).select("claim_id")
     if changed is not None:
         rows = rows.join(changed, "claim_id", "left_semi")
-    stale = rows.join(snapshot.read("claims").select("claim_id"), "claim_id", "left_anti")
-    if stale.isEmpty():
+    for claims in (snapshot.read("claims"), lakehouse.read("claims")):
+        rows = rows.join(claims.select("claim_id"), "claim_id", "left_anti")
+    if rows.isEmpty():
         return 0
-    with stage(context.lakehouse, stale, context.run_id) as keys:
-        return delete_keys(context.lakehouse, keys.frame, CLAIM_ASSESSMENTS.name)
+    with stage(lakehouse, rows.distinct(), context.run_id) as keys:
+        return delete_keys(lakehouse, keys.frame, CLAIM_ASSESSMENTS.name)

@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from jobs.index.protocol import Fingerprint
 from jobs.index.rows import SOURCES
-from jobs.lakehouse.contracts import INDEX_STATE
+from jobs.lakehouse.contracts import INDEX_STATE, JOB_RUNS
 from jobs.lakehouse.writes import upsert
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class State:
 
     `versions` and `table_ids` are those of the source tables, `index_version` what the store called its state then,
     `unfinished` the run that began to write after that and did not come to its end, `syncs` how many syncs ended since
-    the contents were proved.
+    the contents were proved, those not counted that found nothing to do. `synced_at` is when it was written.
     """
 
     model_key: str
@@ -36,6 +36,7 @@ class State:
     index_version: str | None = None
     unfinished: str | None = None
     syncs: int = 0
+    synced_at: "datetime | None" = field(default=None, compare=False)
 
 
 def read_state(lakehouse: "Lakehouse", location: str) -> State | None:
@@ -56,7 +57,17 @@ def read_state(lakehouse: "Lakehouse", location: str) -> State | None:
         sources.get("index_version"),
         sources.get("unfinished"),
         int(sources.get("syncs", 0)),
+        row["synced_at"],
     )
+
+
+def quiet_syncs(lakehouse: "Lakehouse", location: str, state: State) -> int:
+    """How many syncs have found nothing to do since the state was written; they write none, job_runs has them."""
+    from pyspark.sql import functions as F
+
+    runs = lakehouse.read(JOB_RUNS.name).where((F.col("job") == "sync-index") & (F.col("status") == "nothing_to_do"))
+    since = runs.where(F.col("finished_at") > F.lit(state.synced_at))
+    return int(since.where(F.get_json_object("report", "$.index") == location).count())
 
 
 def write_state(lakehouse: "Lakehouse", location: str, state: State, now: "datetime", run_id: str) -> None:

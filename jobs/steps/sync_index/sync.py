@@ -10,7 +10,7 @@ from jobs.index.proof import proved
 from jobs.index.protocol import Applied, Fingerprint, IndexWriter
 from jobs.index.rows import SOURCES, Pinned, changed_keys, embedded, index_rows, label_rows
 from jobs.index.schemas import HEAD_COLUMNS, KEY, ROW_HASH
-from jobs.index.state import DAMAGED, State, read_state, write_state
+from jobs.index.state import DAMAGED, State, quiet_syncs, read_state, write_state
 from jobs.job.report import Counts, Report
 from jobs.lakehouse.contracts import INDEX_STATE
 from jobs.lakehouse.writes import stage
@@ -86,8 +86,7 @@ def sync(context: "JobContext", model_key: str, dimension: int, head_key: str | 
 
 
 def _in_step(context: "JobContext", pinned: Pinned, writer: IndexWriter, state: State, ids: dict[str, str]) -> bool:
-    """Whether nothing has changed on either side; costs the same however large both are."""
-    every = context.settings.index.verify_every
+    """Whether nothing has changed on either side and no proof is due; costs the same however large both are."""
     return (
         state.unfinished is None
         and state.versions == pinned.versions
@@ -95,9 +94,20 @@ def _in_step(context: "JobContext", pinned: Pinned, writer: IndexWriter, state: 
         and state.head_key == pinned.head_key
         and state.index_version is not None
         and state.index_version == writer.version()
-        and not (every and state.syncs + 1 >= every)
         and writer.damage() is None
+        and not _proof_is_due(context, state, _syncs(context, writer, state))
     )
+
+
+def _syncs(context: "JobContext", writer: IndexWriter, state: State) -> int:
+    """How many syncs there were since the contents were proved, with this one."""
+    every = context.settings.index.verify_every
+    return state.syncs + 1 + (quiet_syncs(context.lakehouse, writer.location, state) if every and state.versions else 0)
+
+
+def _proof_is_due(context: "JobContext", state: State, syncs: int) -> bool:
+    every = context.settings.index.verify_every
+    return state.unfinished is not None or bool(every and syncs >= every)
 
 
 def _written(
@@ -113,8 +123,8 @@ def _written(
     begun = State(pinned.model_key, {}, {}, None, Fingerprint(0, 0)) if state is None else state
     crashed = begun.unfinished is not None
     _remember(context, writer, dataclasses.replace(begun, unfinished=context.run_id))
-    every = context.settings.index.verify_every
-    due = crashed or bool(every and begun.syncs + 1 >= every)
+    syncs = _syncs(context, writer, begun)
+    due = _proof_is_due(context, begun, syncs)
     done, held = Applied(), begun.fingerprint
     if reason is None and state is not None:
         followed = _followed(context, pinned, writer, lease, state, crashed=crashed, prove=due)
@@ -136,9 +146,8 @@ def _written(
             _remember(context, writer, dataclasses.replace(begun, unfinished=DAMAGED))
             raise
     lease.check()
-    syncs = 0 if due else begun.syncs + 1
     state = State(
-        pinned.model_key, pinned.versions, ids, pinned.head_key, held, writer.version(), unfinished=None, syncs=syncs
+        pinned.model_key, pinned.versions, ids, pinned.head_key, held, writer.version(), syncs=0 if due else syncs
     )
     _remember(context, writer, state)
     return Outcome(done, held, reason, proved=due)

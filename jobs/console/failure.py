@@ -54,7 +54,7 @@ def tell_failure(
 
 def _keep_traceback(job: str, error: BaseException, *, dry_run: bool) -> Path:
     name = f"{job}-{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}.log"
-    text = "".join(traceback.format_exception(error))
+    text = printable("".join(traceback.format_exception(error)))
     elsewhere = Path(tempfile.gettempdir())
     for folder in (elsewhere,) if dry_run else (LOGS, elsewhere):
         try:

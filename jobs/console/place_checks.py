@@ -6,7 +6,7 @@ from functools import partial
 
 from jobs.console.check import Check, guarded
 from jobs.job.context import JobContext
-from udfs.errors import ClaimlensError, InputError, first_line
+from udfs.errors import ClaimlensError, IndexDamagedError, InputError, first_line
 
 
 def model(context: JobContext) -> tuple[str | None, Check]:
@@ -62,7 +62,7 @@ def _table_properties(context: JobContext, table: str) -> dict[str, str] | None:
 
 def index(context: JobContext, model_key: str | None) -> Check:
     """The index of the current model, and how far it is behind the tables."""
-    from jobs.index.opening import open_reader
+    from jobs.index.opening import open_reader, open_writer
 
     if model_key is None:
         return Check("index", "absent", "not looked at: the model's key is not known")
@@ -74,9 +74,12 @@ def index(context: JobContext, model_key: str | None) -> Check:
     state = max(rows, key=lambda row: row["synced_at"])
     try:
         open_reader(context.settings.index, model_key)
-    except InputError as error:
+    except (InputError, IndexDamagedError) as error:
         found = f"{state['rows']:,} rows were recorded: {first_line(error)}"
         return Check("index", "missing", found, "claimlens sync-index builds it anew; or correct index.root.")
+    damage = open_writer(context.settings.index, model_key, context.model.dimension).damage()
+    if damage is not None:
+        return Check("index", "wrong", f"damaged: {damage}", "claimlens sync-index builds it anew.")
     behind = [
         f"{table} by {now - then}"
         for table, then in followed(state["sources"]).items()

@@ -62,8 +62,6 @@ def _table_properties(context: JobContext, table: str) -> dict[str, str] | None:
 
 def index(context: JobContext, model_key: str | None) -> Check:
     """The index of the current model, and how far it is behind the tables."""
-    from jobs.index.opening import open_reader, open_writer
-
     if model_key is None:
         return Check("index", "absent", "not looked at: the model's key is not known")
     if not context.lakehouse.exists("index_state"):
@@ -72,14 +70,10 @@ def index(context: JobContext, model_key: str | None) -> Check:
     if not rows:
         return Check("index", "absent", f"none of model {model_key} yet; claimlens sync-index makes it")
     state = max(rows, key=lambda row: row["synced_at"])
-    try:
-        open_reader(context.settings.index, model_key)
-    except (InputError, IndexDamagedError) as error:
-        found = f"{state['rows']:,} rows were recorded: {first_line(error)}"
+    fault = _index_fault(context, model_key)
+    if fault is not None:
+        found = f"{state['rows']:,} rows were recorded: {fault}"
         return Check("index", "missing", found, "claimlens sync-index builds it anew; or correct index.root.")
-    damage = open_writer(context.settings.index, model_key, context.model.dimension).damage()
-    if damage is not None:
-        return Check("index", "wrong", f"damaged: {damage}", "claimlens sync-index builds it anew.")
     behind = [
         f"{table} by {now - then}"
         for table, then in followed(state["sources"]).items()
@@ -89,6 +83,18 @@ def index(context: JobContext, model_key: str | None) -> Check:
         found = f"{state['rows']:,} rows, behind the tables: {', '.join(behind)} versions"
         return Check("index", "absent", found, "claimlens sync-index brings it in step.")
     return Check("index", "ok", f"{state['rows']:,} rows, in step with the tables")
+
+
+def _index_fault(context: JobContext, model_key: str) -> str | None:
+    """What is wrong with the index's files, as far as a look at them tells."""
+    from jobs.index.opening import open_reader, open_writer
+
+    try:
+        open_reader(context.settings.index, model_key)
+    except (InputError, IndexDamagedError) as error:
+        return first_line(error)
+    damage = open_writer(context.settings.index, model_key, context.model.dimension).damage()
+    return None if damage is None else f"it is damaged: {damage}"
 
 
 def followed(sources: str) -> dict[str, int]:

@@ -48,7 +48,7 @@ def run(context: "JobContext") -> Report:
     else:
         with changed:
             if changed.rows or state is None:
-                details |= write_assessments(context, snapshot, head, changed.frame)
+                details |= write_assessments(context, snapshot, head, changed)
             else:
                 details |= carry_forward(context, snapshot, head, state)
     written = details.get("inserted", 0) + details.get("updated", 0)

@@ -30,6 +30,7 @@ def run(context: "JobContext") -> Report:
         return Report("classify", context.run_id, "skipped", Counts(), details=details)
     if not context.dry_run:
         context.lakehouse.ensure(DAMAGE_PREDICTIONS.name, HEADS.name)
+    pinned_at = context.clock()
     snapshot = context.pin("embeddings", DAMAGE_PREDICTIONS.name, PHOTOS.name)
     if not context.dry_run:
         left = settled(context, "classify", snapshot, details)
@@ -41,7 +42,7 @@ def run(context: "JobContext") -> Report:
         waiting = pending.keys.count() if pending.differing else 0
         counts = Counts(rows_in=total, skipped=total - waiting)
         return Report("classify", context.run_id, "dry_run", counts, details={**details, "pending": waiting})
-    waiting, written = classify_pending(context, pending, *there) if pending.differing else (0, 0)
+    waiting, written = classify_pending(context, pending, pinned_at, *there) if pending.differing else (0, 0)
     removed = sum(remove_stale(context, photos) for photos in there if photos.differing)
     status = "done" if waiting or removed else "nothing_to_do"
     details = details | {"stale_removed": removed}

@@ -3,8 +3,9 @@
 import random
 import time
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row
 
 ATTEMPTS = 8
+CLOCK_SKEW = timedelta(days=1)
+"""By how much the clocks of two drivers that write the same table may differ."""
 ROWS = "rows"
 STAGED = "[0-9a-f]{32}"
 """Names of the directories that `stage` writes, in a run's own."""
@@ -90,7 +93,12 @@ def append_new(lakehouse: Lakehouse, frame: "DataFrame", table: str) -> None:
 
 
 def append_once(
-    lakehouse: Lakehouse, frame: "DataFrame", table: str, *, fixed: Mapping[str, str] = MappingProxyType({})
+    lakehouse: Lakehouse,
+    frame: "DataFrame",
+    table: str,
+    *,
+    fixed: Mapping[str, str] = MappingProxyType({}),
+    since: tuple[str, datetime] | None = None,
 ) -> int:
     """Insert the rows whose key the table does not hold yet; atomic, safe to repeat, safe beside another run.
 
@@ -100,11 +108,20 @@ def append_once(
     Args:
         fixed: key columns that have one value in all of `frame`, such as model_key: told as constants, they keep Delta
             from reading rows of other values, and from colliding with who writes those.
+        since: the column that says when a row was written, and a moment at which the table was seen to hold none of
+            these keys. Only rows written after it, by another run, can have them: Delta reads no older file, and a
+            wave costs the same in a large table as in a small one. Clocks may differ by CLOCK_SKEW.
 
     Returns:
         The number of rows that were inserted.
     """
-    result = _merge(lakehouse, frame, table, f"WHEN NOT MATCHED THEN {insert_all(CONTRACTS[table].names)}", fixed)
+    known = [f"target.{identifier(column)} = {literal(value)}" for column, value in fixed.items()]
+    if since is not None:
+        column, moment = since
+        micros = round((moment - CLOCK_SKEW).timestamp() * 1_000_000)
+        known.append(f"target.{identifier(column)} >= timestamp_micros({micros})")
+    insert = f"WHEN NOT MATCHED THEN {insert_all(CONTRACTS[table].names)}"
+    result = _merge(lakehouse, frame, table, insert, known)
     return int(result["num_inserted_rows"])
 
 
@@ -145,14 +162,12 @@ def delete_keys(lakehouse: Lakehouse, keys: "DataFrame", table: str) -> int:
     return int(_committed(lakehouse, statement, keys.dropDuplicates())["num_deleted_rows"])
 
 
-def _merge(
-    lakehouse: Lakehouse, frame: "DataFrame", table: str, clauses: str, fixed: Mapping[str, str] = MappingProxyType({})
-) -> "Row":
+def _merge(lakehouse: Lakehouse, frame: "DataFrame", table: str, clauses: str, known: Sequence[str] = ()) -> "Row":
+    """MERGE by the contract's key; `known` are conditions that hold of every row of the table that can match."""
     lakehouse.ensure(table)
     contract = CONTRACTS[table]
     rows = frame.select(*(column.name for column in contract.columns)).dropDuplicates(list(contract.key))
-    constants = [f"target.{identifier(column)} = {literal(value)}" for column, value in fixed.items()]
-    joined = " AND ".join([*constants, *_equal(contract.key)])
+    joined = " AND ".join([*known, *_equal(contract.key)])
     statement = f"MERGE INTO {lakehouse.name(table)} target USING {{source}} source ON {joined} {clauses}"
     return _committed(lakehouse, statement, rows)
 

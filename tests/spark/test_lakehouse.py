@@ -75,7 +75,8 @@ def test_two_runs_at_once_do_not_write_a_row_twice(lakehouse, spark, tmp_path):
             other = Lakehouse(spark, TableSettings(root=str(tmp_path / "lakehouse")))
             with stage(other, vectors(spark, numbers), f"run {numbers.start}") as wave:
                 fixed = {"entity": "photo", "model_key": "m"}
-                inserted.append(append_once(other, wave.frame, "embeddings", fixed=fixed))
+                since = ("embedded_at", datetime.now(UTC))
+                inserted.append(append_once(other, wave.frame, "embeddings", fixed=fixed, since=since))
         except Exception as error:
             errors.append(error)
 

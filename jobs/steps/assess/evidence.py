@@ -16,14 +16,27 @@ SOURCES = ("claims", "claim_photos", "photos", "embeddings", "damage_predictions
 
 
 def assessments_frame(
-    context: JobContext, snapshot: Snapshot, head: CurrentHead, changed: "DataFrame | None" = None
+    context: JobContext,
+    snapshot: Snapshot,
+    head: CurrentHead,
+    changed: "DataFrame | None" = None,
+    *,
+    few: bool = False,
 ) -> "DataFrame":
-    """One row of claim_assessments for each claim of the snapshot, or for those of `changed` (claim_id) alone."""
+    """One row of claim_assessments for each claim of the snapshot, or for those of `changed` (claim_id) alone.
+
+    Args:
+        context: names rules, clock and run.
+        snapshot: the tables that are read.
+        head: whose predictions count.
+        changed: claims (claim_id) to look at; None: all.
+        few: `changed` and its photos are few enough to travel to every task.
+    """
     from pyspark.sql import functions as F
 
     from udfs.functions.assess import VERDICT_FIELDS, assess_batches
 
-    evidence = _evidence(snapshot, head, changed)
+    evidence = _evidence(snapshot, head, changed.hint("broadcast") if changed is not None and few else changed, few)
     schema = ", ".join(f"{field.name} {field.dataType.simpleString()}" for field in evidence.schema.fields)
     judged = evidence.mapInArrow(assess_batches(context.settings.assess.severity_map), f"{schema}, {VERDICT_FIELDS}")
     return judged.select(
@@ -73,14 +86,14 @@ def changed_claims(snapshot: Snapshot, head: CurrentHead, changes: "Mapping[str,
     return claims.distinct()
 
 
-def _evidence(snapshot: Snapshot, head: CurrentHead, changed: "DataFrame | None") -> "DataFrame":
+def _evidence(snapshot: Snapshot, head: CurrentHead, changed: "DataFrame | None", few: bool) -> "DataFrame":
     """Per claim: claim_id, damages, and the columns of udfs.assessment.Evidence."""
     from pyspark.sql import functions as F
 
     claims = snapshot.read("claims").select("claim_id", "reported_severity")
     if changed is not None:
         claims = claims.join(changed, "claim_id", "left_semi")
-    seen = _photos_seen(snapshot, head, changed)
+    seen = _photos_seen(snapshot, head, changed, few)
     by_claim = seen.groupBy("claim_id").agg(
         F.count(F.lit(1)).cast("int").alias("photos"),
         F.count_if("unusable").cast("int").alias("photos_unusable"),
@@ -105,7 +118,7 @@ def _evidence(snapshot: Snapshot, head: CurrentHead, changed: "DataFrame | None"
     )
 
 
-def _photos_seen(snapshot: Snapshot, head: CurrentHead, changed: "DataFrame | None") -> "DataFrame":
+def _photos_seen(snapshot: Snapshot, head: CurrentHead, changed: "DataFrame | None", few: bool) -> "DataFrame":
     """Per claim and photo: unusable, shared; where classified also level (of LEVELS), accepted, damages.
 
     A file of which no photo could be made is shared by nobody: an empty file is the same in every claim that has one.
@@ -117,7 +130,11 @@ def _photos_seen(snapshot: Snapshot, head: CurrentHead, changed: "DataFrame | No
 
     def of_these(rows: "DataFrame") -> "DataFrame":
         """Rows of the photos in question only: the few of a change are sought out before anything else is done."""
-        return rows if changed is None else rows.join(links.select("photo_id").distinct(), "photo_id", "left_semi")
+        if changed is None:
+            return rows
+        # Spark takes a semi-join's result to be as large as its left side, and would shuffle every row to find a few.
+        sought = links.select("photo_id").distinct()
+        return rows.join(sought.hint("broadcast") if few else sought, "photo_id", "left_semi")
 
     shared = of_these(every_link).groupBy("photo_id").agg((F.count(F.lit(1)) > 1).alias("shared"))
     failed = F.col("status") == str(Status.FAILED)

@@ -15,6 +15,8 @@ from jobs.steps.assess.state import State, begin, changes_since, check, finish
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+FEW_CLAIMS = 10_000
+"""Up to so many claims, with the ids of their photos some ten megabytes, are sent to every task."""
 COMPARED = (
     "photos",
     "photos_classified",
@@ -43,16 +45,18 @@ def stage_changed(context: JobContext, snapshot: Snapshot, head: CurrentHead, st
 
 
 def write_assessments(
-    context: JobContext, snapshot: Snapshot, head: CurrentHead, changed: "DataFrame | None"
+    context: JobContext, snapshot: Snapshot, head: CurrentHead, claims: Wave | None
 ) -> dict[str, Any]:
-    """Assess these claims (claim_id), or all, and take note of what was read; the details that the report gives.
+    """Assess these staged claims (claim_id), or all, and take note of what was read; the details of the report.
 
     Raises:
         ClaimlensError: a second run of the same classifier began meanwhile; nothing was written.
     """
     lakehouse = context.lakehouse
+    changed, few = (None, False) if claims is None else (claims.frame, claims.rows <= FEW_CLAIMS)
     begin(context, head)
-    with stage(lakehouse, assessments_frame(context, snapshot, head, changed), context.run_id) as wave:
+    judged = assessments_frame(context, snapshot, head, changed, few=few)
+    with stage(lakehouse, judged, context.run_id) as wave:
         check(context, head)
         inserted, updated = upsert(lakehouse, wave.frame, CLAIM_ASSESSMENTS.name, compare=COMPARED)
         looked_at = wave.rows

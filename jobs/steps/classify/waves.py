@@ -1,5 +1,7 @@
 """Photos whose vector has no prediction of the current classifier yet: a wave at a time."""
 
+from datetime import datetime
+
 from jobs.job.context import JobContext
 from jobs.job.head import CurrentHead, entered_head, of_head, predictions_frame
 from jobs.job.pending import KEY, Pending, compared, embeddable_photos
@@ -51,8 +53,10 @@ def remove_stale(context: JobContext, gone: Pending) -> int:
         return delete_keys(lakehouse, stale, DAMAGE_PREDICTIONS.name)
 
 
-def classify_pending(context: JobContext, pending: Pending, there: Pending | None = None) -> tuple[int, int]:
-    """Classify what is pending; how many waited, and how many rows this run wrote. Where it is known which photos there
+def classify_pending(
+    context: JobContext, pending: Pending, pinned_at: datetime, there: Pending | None = None
+) -> tuple[int, int]:
+    """Classify what was pending at that moment; how many waited, and how many rows this run wrote. Where it is known which photos there
     are, the vector of one that is gone is left to embed."""
     from pyspark.sql import functions as F
 
@@ -70,7 +74,13 @@ def classify_pending(context: JobContext, pending: Pending, there: Pending | Non
             rows = plan.rows_of(wave, pending.source)
             vectors = rows.select(F.col(KEY).alias("photo_id"), F.col("content").alias("vector"))
             with stage(context.lakehouse, predictions_frame(context, head, vectors), context.run_id) as staged:
-                written += append_once(context.lakehouse, staged.frame, DAMAGE_PREDICTIONS.name, fixed=keys)
+                written += append_once(
+                    context.lakehouse,
+                    staged.frame,
+                    DAMAGE_PREDICTIONS.name,
+                    fixed=keys,
+                    since=("predicted_at", pinned_at),
+                )
                 context.progress.advance(staged.rows)
         context.progress.finish()
         return plan.rows, written

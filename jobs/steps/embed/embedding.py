@@ -3,6 +3,7 @@
 import time
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from jobs.job.context import JobContext
@@ -30,6 +31,9 @@ class Embedding:
     reference: "ModelReference"
     counts: Counts
     head: "Future[Head] | None"
+    pinned_at: datetime
+    """When the tables were looked at: what was found without a vector then can have come by one since, from another
+    run."""
     embedded: dict[str, int] = field(default_factory=dict)
     classified: int = 0
     work: Work = field(default_factory=Work)
@@ -81,7 +85,9 @@ class Embedding:
             if entity == "photo" and self.head is not None:
                 self._classify(frame, self.head.result())
             keys = {"entity": entity, "model_key": context.model.model_key}
-            inserted = append_once(context.lakehouse, frame, EMBEDDINGS.name, fixed=keys)
+            inserted = append_once(
+                context.lakehouse, frame, EMBEDDINGS.name, fixed=keys, since=("embedded_at", self.pinned_at)
+            )
             self._account(entity, wave.rows, inserted, dict(wave.by_code))
         context.check_failure_rate(self.counts)
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from datetime import datetime
 from typing import Any
 
 from jobs.job.context import JobContext
@@ -34,6 +35,7 @@ def embed(context: JobContext) -> Report:
     lakehouse, settings, model = context.lakehouse, context.settings, context.model
     lakehouse.ensure(EMBEDDINGS.name)
     remove_leftovers(lakehouse, now=context.clock(), hours=settings.tables.staging_hours)
+    pinned_at = context.clock()
     snapshot = context.pin(*SOURCES)
     compared = {"model_key": model.model_key, "compared": _compared(context)}
     left = settled(context, "embed", snapshot, compared)
@@ -48,7 +50,7 @@ def embed(context: JobContext) -> Report:
         ]
         pending = {rows.entity: 0 for rows in entities} | {rows.entity: plan.rows for rows, plan in work}
         known = sum(rows.total for rows in entities) - sum(pending.values())
-        done = _worked_off(context, work, pending, Counts(rows_in=known, skipped=known))
+        done = _worked_off(context, work, pending, Counts(rows_in=known, skipped=known), pinned_at)
     details = {
         **_of_model(context),
         **compared,
@@ -86,7 +88,11 @@ def _of_model(context: JobContext) -> dict[str, Any]:
 
 
 def _worked_off(
-    context: JobContext, work: Sequence[tuple[Pending, Plan]], pending: Mapping[str, int], skipped: Counts
+    context: JobContext,
+    work: Sequence[tuple[Pending, Plan]],
+    pending: Mapping[str, int],
+    skipped: Counts,
+    pinned_at: datetime,
 ) -> Embedding:
     """Every wave of every plan. The prompts are encoded beside the first one."""
     # A malformed taxonomy is told before the first wave.
@@ -94,7 +100,7 @@ def _worked_off(
     classifies = photos and context.settings.embed.classify and context.head.reads(context.model.model_key)
     with ThreadPoolExecutor(max_workers=1) as beside:
         head = beside.submit(entered_head, context) if classifies else None
-        embedding = Embedding(context, context.model.reference, skipped, head)
+        embedding = Embedding(context, context.model.reference, skipped, head, pinned_at)
         for rows, plan in work:
             embedding.embed(rows, plan)
     return embedding

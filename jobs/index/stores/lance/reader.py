@@ -25,8 +25,12 @@ if TYPE_CHECKING:
 
 EXACT_ROWS = 20_000
 """Up to so many candidates every vector is compared; among more an IVF index finds some, which are compared exactly."""
-PROBES = 32
+PROBES = 64
+CANDIDATES = 500
+"""The least that the index has to propose: where hundreds of photos are nearly alike, one byte a number does not tell
+them apart, and only comparing the vectors themselves does. Measured: tests/benchmarks/README.md."""
 REFINE = 10
+"""Candidates for each hit that is asked for, where these are more."""
 GROWTH = 4
 """How many times more candidates are asked for when claims that no single filter excludes left too few hits."""
 SCAN_ROWS = 8192
@@ -192,7 +196,10 @@ class LanceReader:
 
     def _compared(self, vector: "NDArray[np.float32]", number: int, where: str, exact: bool) -> list[tuple[str, float]]:
         asked: dict[str, Any] = {"column": "vector", "q": vector, "k": number, "metric": "cosine"}
-        asked |= {"use_index": False} if exact else {"nprobes": PROBES, "refine_factor": REFINE}
+        if exact:
+            asked["use_index"] = False
+        else:
+            asked |= {"nprobes": PROBES, "refine_factor": max(REFINE, -(-CANDIDATES // number))}
         table = (
             self._now()
             .scanner(columns=["entity_id", "_distance"], nearest=asked, filter=where, prefilter=True)

@@ -6,13 +6,14 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from jobs.lakehouse.contracts import INDEX_LEASES
 from jobs.lakehouse.errors import was_beaten
-from jobs.lakehouse.sql import insert_all, update_all
+from jobs.lakehouse.sql import insert_all, literal, update_all
+from jobs.lakehouse.writes import ATTEMPTS
 from udfs.errors import ClaimlensError
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Lease:
         self._index = index
         self._ended = threading.Event()
         self._lost = threading.Event()
+        self._renewing = threading.Lock()
         self._holder = f"process {os.getpid()} on {socket.gethostname()}"
         self._until = datetime.min.replace(tzinfo=UTC)
 
@@ -72,23 +74,32 @@ class Lease:
     def beat(self) -> None:
         """Renew until the end; what fails is tried again, until the lease has run out."""
         while not self._ended.wait(LASTS.total_seconds() / BEATS):
-            try:
+            # One that is given back meanwhile must not be taken once more: nobody would give that back.
+            with self._renewing, suppress(Exception):
+                if self._ended.is_set():
+                    return
                 if not self.take():
                     time.sleep(random.uniform(0.1, 1.0))
                     if not self.take():
                         self._lost.set()
                         return
-            except Exception:
-                continue
 
     def give_back(self) -> None:
         """End it, where it is still ours."""
         self._ended.set()
-        index = self._index.replace("\\", "\\\\").replace("'", "\\'")
-        self._lakehouse.spark.sql(
+        statement = (
             f"DELETE FROM {self._lakehouse.name(INDEX_LEASES.name)} "
-            f"WHERE index_name = '{index}' AND run_id = '{self._run_id}'"
-        ).collect()
+            f"WHERE index_name = {literal(self._index)} AND run_id = {literal(self._run_id)}"
+        )
+        with self._renewing:
+            for attempt in range(1, ATTEMPTS + 1):
+                try:
+                    self._lakehouse.spark.sql(statement).collect()
+                    return
+                except Exception as error:  # somebody who waits for it has asked at this moment
+                    if not was_beaten(error) or attempt == ATTEMPTS:
+                        raise
+                    time.sleep(random.uniform(0.1, 0.5) * attempt)
 
     def held_by(self) -> str:
         """Who has it."""

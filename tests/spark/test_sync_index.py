@@ -391,9 +391,7 @@ def test_damage_is_found_by_sync_or_by_the_proof_and_mended_at_once(tables):
     assert "the index is damaged" in synced(tables)["reason"]
 
     for file in Path(dataset_of(tables).uri, "data").iterdir():
-        content = bytearray(file.read_bytes())
-        content[len(content) // 3] ^= 0xFF
-        file.write_bytes(bytes(content))
+        file.write_bytes(file.read_bytes().replace(b"Minor Damage", b"Minor Damagf"))
     with pytest.raises((IndexDamagedError, IndexMismatchError), match="sync-index builds it anew"):
         proved(tables)
     assert synced(tables)["mode"] == "rebuilt"

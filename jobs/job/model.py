@@ -56,6 +56,7 @@ def current_model(settings: "ModelSettings") -> CurrentModel:
             kind=settings.kind,
             options=settings.options,
             host=settings.host,
+            deadline_seconds=settings.deadline_seconds,
         )
     )
     return CurrentModel(settings, reference, describe_model(reference))

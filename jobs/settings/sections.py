@@ -137,6 +137,11 @@ class ModelSettings(Section):
     host: Literal["auto", "task"] = Field(
         "auto", description="auto: a process of its own holds the model, where that is allowed; task: every task does"
     )
+    deadline_seconds: float = Field(
+        300,
+        gt=0,
+        description="Seconds without a result, then the model's process is asked how it is; a stuck one ends",
+    )
 
 
 class RoleSettings(Section):

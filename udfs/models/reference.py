@@ -36,7 +36,8 @@ class ModelReference:
 
     `kind` says who describes and opens it (kinds.py), and then what `name` means; `options` are what only that kind
     knows, such as an address. They travel to executors and into logs: a secret is given by the name of an environment
-    variable. `host` is auto, a process of its own that holds the model, or task, each Spark task's process.
+    variable. `host` is auto, a process of its own that holds the model, or task, each Spark task's process;
+    `deadline_seconds` after which such a process that gives no result is asked how it is, and ended where it is stuck.
     """
 
     name: str
@@ -48,6 +49,7 @@ class ModelReference:
     kind: str = "transformers"
     options: Mapping[str, str] = field(default_factory=dict, hash=False)
     host: str = "auto"
+    deadline_seconds: float = 300.0
 
 
 def model_directory(reference: ModelReference) -> Path:

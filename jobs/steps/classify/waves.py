@@ -56,8 +56,8 @@ def remove_stale(context: JobContext, gone: Pending) -> int:
 def classify_pending(
     context: JobContext, pending: Pending, pinned_at: datetime, there: Pending | None = None
 ) -> tuple[int, int]:
-    """Classify what was pending at that moment; how many waited, and how many rows this run wrote. Where it is known which photos there
-    are, the vector of one that is gone is left to embed."""
+    """Classify what was pending at that moment; how many waited, and how many rows this run wrote. Where it is known
+    which photos there are, the vector of one that is gone is left to embed."""
     from pyspark.sql import functions as F
 
     waiting = pending.keys

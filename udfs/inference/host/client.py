@@ -23,7 +23,7 @@ from udfs.inference.host.directory import crash, host_directory, last_words
 from udfs.inference.host.exchange import Ahead, Unanswered, exchanged, pieces
 from udfs.inference.host.health import end_peer, stuck
 from udfs.inference.host.placement import Place, place_for
-from udfs.inference.host.start import DEADLINE_SECONDS, NoChildProcessError, connected
+from udfs.inference.host.start import NoChildProcessError, connected
 from udfs.inference.host.wire import Answer, Request
 from udfs.inference.tasks import task_named
 from udfs.models import ModelReference
@@ -51,7 +51,6 @@ def run_task(
     *,
     cores: int | None = None,
     idle_seconds: float = 600.0,
-    deadline_seconds: float = DEADLINE_SECONDS,
     lasting: bool = False,
     waiting: Callable[[str], None] | None = None,
 ) -> Iterator[pa.RecordBatch]:
@@ -65,7 +64,6 @@ def run_task(
         batch_size: rows that go through the model together; None takes what suits the device.
         cores: what a host that is started now may use; None: its GPU's part of what this process may.
         idle_seconds: how long it stays without a task.
-        deadline_seconds: after which a host that gives no result is asked how it is, and ended where it is stuck.
         lasting: ask a host that does not end with this process: the one that a former process of this user has started,
             or a new one, which serves later processes.
         waiting: is told what there is to wait for before the first result, if anything.
@@ -84,8 +82,11 @@ def run_task(
         return
     place = place_for(reference.device)
     name = str(path.resolve()) if (path := Path(reference.name)).is_dir() else reference.name
-    request = Request(replace(reference, name=name, device=place.device), model_key, task, batch_size)
-    hosts = _Hosts(place, request, cores, idle_seconds, deadline_seconds, lasting=lasting, waiting=waiting)
+    # How it is reached is no part of what a host loads: tasks that differ in that share one model.
+    same = ModelReference(name="")
+    loaded = replace(reference, name=name, device=place.device, host=same.host, deadline_seconds=same.deadline_seconds)
+    request = Request(loaded, model_key, task, batch_size)
+    hosts = _Hosts(place, request, cores, idle_seconds, reference.deadline_seconds, lasting=lasting, waiting=waiting)
     inputs = task_named(task).inputs
     rows = Ahead(pieces(batch.select(inputs.names).cast(inputs) for batch in chain([first], batches)))
     try:

@@ -17,7 +17,6 @@ from udfs.inference.host.placement import Place, host_cores, parent_process
 from udfs.inference.host.wire import GREETING
 
 START_SECONDS = 60.0
-DEADLINE_SECONDS = 300.0
 """Seconds without a word from a host after which a task asks it how it is."""
 SERVER = "udfs.inference.host.server"
 """The module that is a host."""
@@ -47,7 +46,7 @@ def connected(
     cores: int | None,
     idle_seconds: float,
     *,
-    deadline_seconds: float = DEADLINE_SECONDS,
+    deadline_seconds: float,
     lasting: bool = False,
     waiting: Callable[[str], None] | None = None,
 ) -> socket.socket:

@@ -30,8 +30,8 @@ def stubs(monkeypatch):
 
 
 def embedded(name: str, batches, **options) -> list[dict]:
-    reference = ModelReference(name, device="cpu", dtype="float32")
-    found = run_task(iter(batches), reference, KEY, "embed_photos", 2, cores=2, idle_seconds=5, **options)
+    reference = ModelReference(name, device="cpu", dtype="float32", **options)
+    found = run_task(iter(batches), reference, KEY, "embed_photos", 2, cores=2, idle_seconds=5)
     return [row for result in found for row in result.to_pylist()]
 
 

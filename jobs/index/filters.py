@@ -31,6 +31,7 @@ DAMAGE_COLUMNS: Mapping[str, str] = {
 """Columns of a photo: what the classifier saw, and when the photo was taken. `damage` is stored as `labels`."""
 
 _HIDDEN = {"raw", "record_hash", "ingested_at", "run_id", "model_key", "head_key", "assessed_at"}
+_HIDDEN |= {"updated_at", "given_at"}
 CLAIM_FILTER_COLUMNS: Mapping[str, str] = {
     column.name: column.type
     for contract in (CLAIM_ASSESSMENTS, CLAIMS)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 ROW_HASH = "row_hash"
 
-_NOT_INDEXED = {"raw", "record_hash", "ingested_at", "run_id", "claim_id"}
+_NOT_INDEXED = {"raw", "record_hash", "ingested_at", "run_id", "claim_id", "updated_at", "given_at"}
 _NOT_FROM_ASSESSMENT = {"claim_id", "model_key", "head_key", "reported_severity", "assessed_at", "run_id"}
 CLAIM_COLUMNS = tuple(column for column in CLAIMS_CONTRACT.columns if column.name not in _NOT_INDEXED)
 ASSESSMENT_COLUMNS = tuple(column for column in CLAIM_ASSESSMENTS.columns if column.name not in _NOT_FROM_ASSESSMENT)

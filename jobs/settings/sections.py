@@ -41,22 +41,33 @@ class TableSettings(Section):
     staging_hours: float = Field(24, ge=0, description="Age after which a wave left by a killed run is cleared away")
 
 
+OPTIONS = (
+    "Of csv and json: encoding, sep, quote, escape, header, pathGlobFilter, recursiveFileLookup, where they are not "
+    "as found; else options of Spark's reader"
+)
+
+
 class ClaimSettings(Section):
     """Where claim records come from, and which of their columns means what."""
 
     path: str | None = Field(None, description="File or directory of the claim records; null: no claims")
     format: Literal["json", "csv", "parquet", "delta"] = Field("json", description="json, csv, parquet or delta")
-    multiline: bool = Field(True, description="json: the file is one array, not one record a line")
-    options: dict[str, str] = Field({}, description="Further options for Spark's reader")
+    options: dict[str, str] = Field({}, description=OPTIONS)
+    decimal: Literal[".", ","] = Field(".", description="Decimal sign of numbers that are written as text")
+    missing: Literal["keep", "flag", "remove"] = Field(
+        "keep",
+        description="Claims that the records no longer name: keep, flag (claim_id:missing), or remove with their "
+        "links; for the latter two ingest.claims.path must hold all claims",
+    )
     columns: dict[str, str] = Field({}, description="column of claims -> column of the source, dots for nesting")
     date_formats: list[str] = Field(
         ["yyyy-MM-dd HH:mm:ss", "yyyy-MM-dd'T'HH:mm:ss", "yyyy-MM-dd", "dd-MM-yyyy", "dd/MM/yyyy", "dd.MM.yyyy"],
-        description="Tried in this order; the first that fits a value decides, so put your own first",
+        description="Tried in this order where a date is not ISO 8601; the first that fits a value decides",
     )
     sentinel_dates: list[str] = Field(["1900-01-01"], description="Dates that stand for 'not known': kept and flagged")
     dirty_keys: list[str] = Field(
         [r"(?i)as per list.*", r"(?i)n/?a", r"(?i)unknown", r"-+", r"\s*"],
-        description="Regular expressions of keys that are text, not keys: kept and flagged",
+        description="Regular expressions of keys that are text, not keys: flagged; a claim so called fails",
     )
 
 
@@ -68,6 +79,7 @@ class LinkSettings(Section):
     )
     path: str | None = Field(None, description="metadata: the file with one row per photo and claim")
     format: Literal["csv", "json", "parquet", "delta"] = Field("csv", description="metadata: the file's format")
+    options: dict[str, str] = Field({}, description="As ingest.claims.options")
     photo_column: str = Field("image_name", description="metadata: column with the photo's name or relative path")
     claim_column: str = Field("claim_no", description="metadata: column with the claim's number")
     pattern: str = Field(r".*/(?P<claim_id>[^/]+)/[^/]+$", description="path_pattern: names the group claim_id")

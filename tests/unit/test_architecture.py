@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HEAVY = {"torch", "transformers", "mlflow", "pyspark", "delta", "lancedb", "lance", "pandas", "sklearn", "matplotlib"}
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("udfs.errors", "udfs.outcome", "udfs.keys"),
-    ("udfs.images", "udfs.heads"),
+    ("udfs.images", "udfs.heads", "udfs.records"),
     ("udfs.assessment", "udfs.inference"),
     ("udfs.models",),
     ("udfs.inference.host",),

@@ -1,17 +1,19 @@
 """Which claims show which photos: from a metadata file, or from the photo's path."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from jobs.job.context import JobContext
 from jobs.lakehouse.contracts import CLAIM_PHOTOS
 from jobs.lakehouse.places import located
 from jobs.lakehouse.writes import append_once, delete_keys, stage
-from jobs.steps.ingest.paths import SCHEME, folder_of, java_pattern, nearest, plain_name, without_scheme
-from jobs.steps.ingest.records import column_names, find_column, read_records
-from udfs.errors import InputError
+from jobs.steps.ingest.link_records import link_records
+from jobs.steps.ingest.paths import SCHEME, folder_of, java_pattern, plain_name, without_scheme
+from udfs.functions.key_batches import key_batches
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame
+    from pyspark.sql import DataFrame
 
 
 def link_photos(context: JobContext) -> dict[str, Any]:
@@ -24,9 +26,29 @@ def link_photos(context: JobContext) -> dict[str, Any]:
     lakehouse.ensure(CLAIM_PHOTOS.name)
     details: dict[str, Any] = {"written": 0, "removed": 0}
     if kind != "none":
-        found, notes = _by_metadata(context) if kind == "metadata" else (_by_pattern(context), {})
-        details |= notes | _replace(context, found)
+        with _named(context) as (found, notes):
+            details |= notes | _replace(context, found)
     return details | _partners(context)
+
+
+@contextmanager
+def _named(context: JobContext) -> "Iterator[tuple[DataFrame, dict[str, Any]]]":
+    """path, photo_id and claim_id of the links that the source names now, and what there is to say of them."""
+    settings = context.settings.ingest
+    if settings.links.kind == "path_pattern":
+        yield _of_known_claims(context, _by_pattern(context)), {}
+        return
+    with link_records(context) as (rows, notes):
+        found, more = _by_metadata(context, rows)
+        yield _of_known_claims(context, found), notes | more
+
+
+def _of_known_claims(context: JobContext, found: "DataFrame") -> "DataFrame":
+    """Where claims are removed that the source no longer names, the links of such claims stay away too."""
+    claims = context.settings.ingest.claims
+    if not claims.path or claims.missing != "remove":
+        return found
+    return found.join(context.lakehouse.read("claims").select("claim_id"), "claim_id", "left_semi")
 
 
 def _replace(context: JobContext, found: "DataFrame") -> dict[str, int]:
@@ -66,20 +88,16 @@ def _by_pattern(context: JobContext) -> "DataFrame":
     from pyspark.sql import functions as F
 
     pattern, group = java_pattern(context.settings.ingest.links.pattern, "claim_id")
-    claim = F.trim(F.regexp_extract("path", pattern, group))
-    return _newest_files(context).select("path", "photo_id", claim.alias("claim_id")).where(F.length("claim_id") > 0)
+    claim = F.regexp_extract("path", pattern, group).alias("claim_id")
+    named = _newest_files(context).select("path", "photo_id", claim)
+    return named.mapInArrow(key_batches("claim_id"), named.schema).where("claim_id IS NOT NULL")
 
 
-def _by_metadata(context: JobContext) -> "tuple[DataFrame, dict[str, Any]]":
+def _by_metadata(context: JobContext, rows: "DataFrame") -> "tuple[DataFrame, dict[str, Any]]":
     """Photos by relative path where the metadata gives one, else by name; a name of several photos links none."""
     from pyspark.sql import functions as F
 
-    settings = context.settings.ingest.links
-    if not settings.path:
-        raise InputError("ingest.links.path is not set; name the metadata file, or set ingest.links.kind.")
-    rows = read_records(context.spark, settings.path, settings.format, "ingest.links.path", options={})
-    photo, claim = (_required(rows, key, getattr(settings, key)) for key in ("photo_column", "claim_column"))
-    named = rows.select(plain_name(photo.cast("string")).alias("name"), F.trim(claim.cast("string")).alias("claim_id"))
+    named = rows.select(plain_name(F.col("photo")).alias("name"), "claim_id")
     given = (F.length("name") > 0) & (F.length("claim_id") > 0)
     pairs = named.where(given).distinct()
     names = pairs.select("name").distinct().withColumn("base", F.substring_index("name", "/", -1))
@@ -96,16 +114,6 @@ def _by_metadata(context: JobContext) -> "tuple[DataFrame, dict[str, Any]]":
     notes = counted.collect()[0].asDict()
     notes["rows_without_key"] = named.where(~F.coalesce(given, F.lit(False))).count()
     return pairs.join(photos.where("photos = 1"), "name").select("path", "photo_id", "claim_id"), notes
-
-
-def _required(rows: "DataFrame", key: str, name: str) -> "Column":
-    found = find_column(rows, name)
-    if found is None:
-        raise InputError(
-            f"ingest.links.path has no column {name}; nearest are {nearest(name, column_names(rows))}. "
-            f"Correct ingest.links.{key}."
-        )
-    return found[0]
 
 
 def _partners(context: JobContext) -> dict[str, int]:

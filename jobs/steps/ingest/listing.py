@@ -10,7 +10,7 @@ from udfs.errors import InputError, first_line
 from udfs.functions.list_files import list_files, split_folders
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, SparkSession
 
     from jobs.settings.sections import IngestSettings
 
@@ -25,7 +25,10 @@ def listing(context: JobContext, tasks: int) -> "DataFrame":
     listed by Spark, which has the rights to it. `problem` says of a folder or file why it could not be looked at.
     """
     place = photos_place(context.settings.ingest)
-    return _walked(context, place, tasks) if is_local(place) else _listed_by_spark(context, place)
+    settings = context.settings.ingest
+    if is_local(place):
+        return walked(context.spark, place, glob=settings.glob, recursive=settings.recursive, tasks=tasks)
+    return _listed_by_spark(context, place)
 
 
 def is_local(place: str) -> bool:
@@ -57,18 +60,18 @@ def described(files: "DataFrame") -> "DataFrame":
     return files.select("path", F.col("modificationTime").alias("modification_time"), "length")
 
 
-def _walked(context: JobContext, place: str, tasks: int) -> "DataFrame":
+def walked(spark: "SparkSession", place: str, *, glob: str, recursive: bool, tasks: int) -> "DataFrame":
+    """path, modification_time, length and problem of the files at a local place, found by the executors."""
     from pyspark.sql import functions as F
 
-    settings = context.settings.ingest
     local = place.removeprefix("file://").removeprefix("file:")
-    folders = context.spark.range(0, 1, 1, 1).mapInArrow(
-        split_folders(local, recursive=settings.recursive, enough=FOLDERS_PER_TASK * tasks),
+    folders = spark.range(0, 1, 1, 1).mapInArrow(
+        split_folders(local, recursive=recursive, enough=FOLDERS_PER_TASK * tasks),
         "folder STRING, deep BOOLEAN, problem STRING",
     )
     shared_out = folders.repartition(tasks)
     schema = "path STRING, micros BIGINT, length BIGINT, problem STRING"
-    files = shared_out.mapInArrow(list_files(settings.glob), schema)
+    files = shared_out.mapInArrow(list_files(glob), schema)
     return files.select("path", F.timestamp_micros("micros").alias("modification_time"), "length", "problem")
 
 

@@ -1,8 +1,6 @@
 """File paths as Spark gives them, as Spark wants them back, and as people write them."""
 
-import difflib
 import re
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from udfs.errors import SettingsError
@@ -58,10 +56,3 @@ def java_pattern(pattern: str, group: str) -> tuple[str, int]:
         raise SettingsError(f"ingest.links.pattern does not name the group {group}; write (?P<{group}>...) in it.")
     numbered = _NAMED_REFERENCE.sub(lambda found: f"\\{groups[found.group(1)]}", pattern)
     return _NAMED_GROUP.sub("(", numbered), groups[group]
-
-
-def nearest(name: str, candidates: Iterable[str], most: int = 5) -> str:
-    """The candidates most like the name, for messages; the first ones where none is like it."""
-    names = list(candidates)
-    close = difflib.get_close_matches(name, names, n=most, cutoff=0.3)
-    return ", ".join(close or names[:most]) or "none"

@@ -1,117 +1,138 @@
-"""Records of any supported format as a DataFrame, and their columns by dotted name."""
+"""Records of any supported format as rows of one schema: every file to its end, columns by name, values as text."""
 
-from collections.abc import Callable, Mapping
-from functools import reduce
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from jobs.job.context import JobContext
 from jobs.lakehouse.errors import table_is_absent
 from jobs.lakehouse.places import located
-from jobs.steps.ingest.paths import literal_path
+from jobs.steps.ingest.listing import is_local, walked
+from jobs.steps.ingest.table_columns import column_names, find_column
 from udfs.errors import InputError, first_line
+from udfs.functions.read_records import read_records, record_fields, table_records
+from udfs.records.columns import Wanted
+from udfs.records.form import FOR_LISTING, Kind, form_of
+from udfs.records.names import nearest
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame, DataFrameReader, SparkSession
-    from pyspark.sql.types import DataType, StructType
+    from pyspark.sql import Column, DataFrame
+    from pyspark.sql.types import DataType
 
-CORRUPT = "_corrupt_record"
 METADATA = "_metadata"
 """Spark's hidden column about a record's file."""
 
 
-def read_records(
-    spark: "SparkSession", path: str, kind: str, setting: str, *, multiline: bool = True, options: Mapping[str, str]
-) -> "DataFrame":
-    """The records at `path`. CSV columns stay text (an id keeps its leading zeros), JSON dates too.
+@dataclass(frozen=True)
+class Source:
+    """Where records come from, and the settings that say so."""
+
+    path: str
+    kind: str
+    options: Mapping[str, str]
+    settings: str
+    """ingest.claims or ingest.links."""
+    columns: str
+    """The setting that names the column without which a record is none."""
+
+    @property
+    def place(self) -> str:
+        """The path as the setting that the user wrote."""
+        return f"{self.settings}.path = {self.path}"
+
+    def in_files(self) -> bool:
+        """Whether it is text in files, which our own reader reads."""
+        return self.kind in {"csv", "json"}
+
+
+def records(context: JobContext, source: Source, wanted: Wanted) -> "DataFrame":
+    """The rows that `record_fields` describes: records, and what is wrong with records and files. To be run once.
 
     Raises:
-        InputError: there is nothing at `path`, or it is not of that format; names `setting`.
+        InputError: nothing is there, or a table does not have the column without which a record is none.
+        SettingsError: an option is unknown.
     """
     from pyspark.errors import PySparkException
-    from pyspark.sql import functions as F
-
-    def reader(multiline: bool = multiline) -> "DataFrameReader":
-        made = spark.read.format(kind)
-        if kind in {"csv", "json"}:
-            made = made.option("multiLine", str(multiline).lower())
-        if kind == "csv":
-            made = made.option("header", "true").option("inferSchema", "false").option("escape", '"')
-        for key, value in options.items():
-            made = made.option(key, value)
-        return made
 
     try:
-        groups = []
-        if kind == "csv":
-            groups = _files_by_header(file_listing(spark, located(path), options), lambda: reader(multiline=False))
-        if len(groups) < 2:
-            return reader().load(located(path))
-        parts = [reader().schema(schema).load(files) for schema, files in groups]
-        whole = [part.select("*", F.col(METADATA).alias(METADATA)) for part in parts]
-        return reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), whole)
+        return _of_files(context, source, wanted) if source.in_files() else _of_table(context, source, wanted)
     except PySparkException as error:
         if table_is_absent(error):
-            raise InputError(
-                f"{setting} = {path}: there is no such {kind} file or table; correct the setting."
-            ) from None
-        raise InputError(f"{setting} = {path}: cannot be read as {kind} ({first_line(error)[:200]}).") from None
+            raise absent(source) from None
+        raise InputError(f"{source.place}: cannot be read as {source.kind} ({first_line(error)[:200]}).") from None
 
 
-def file_listing(spark: "SparkSession", path: str, options: Mapping[str, str]) -> "DataFrame":
-    """The files that a reader with these options finds at `path`: path, modificationTime, length. None is opened."""
-    reader = spark.read.format("binaryFile")
-    for key, value in options.items():
-        reader = reader.option(key, value)
-    return reader.load(path).select("path", "modificationTime", "length")
+def absent(source: Source) -> InputError:
+    """The error that nothing is there."""
+    return InputError(f"{source.place}: there is no such {source.kind} file or table; correct the setting.")
 
 
-def _files_by_header(
-    listed: "DataFrame", reader: "Callable[[], DataFrameReader]"
-) -> "list[tuple[StructType, list[str]]]":
-    """The CSV files of a listing, those with one header together: Spark reads all of a directory under the first one's.
-
-    `reader` reads line by line: to learn the columns of a file of longer records, Spark takes its name for a glob.
-    """
-    files = [row["path"] for row in listed.select("path").sort("path").collect()]
-    alike: dict[tuple[str, ...], tuple[StructType, list[str]]] = {}
-    for file in map(literal_path, files if len(files) > 1 else []):
-        schema = reader().load(file).schema
-        alike.setdefault(tuple(schema.names), (schema, []))[1].append(file)
-    return list(alike.values())
-
-
-def find_column(frame: "DataFrame", name: str) -> "tuple[Column, DataType] | None":
-    """A column by its name, or by dots through nested records, whatever the case; None when there is none."""
+def listed(context: JobContext, source: Source) -> "DataFrame":
+    """path, modification_time, length and problem of the source's files; none is opened."""
     from pyspark.sql import functions as F
-    from pyspark.sql.types import StructType
 
-    fields = {field.name.lower(): field for field in frame.schema.fields}
-    if name.lower() in fields:
-        field = fields[name.lower()]
-        return F.col(f"`{field.name}`"), field.dataType
-    first, *rest = name.split(".")
-    found = fields.get(first.lower())
-    if found is None:
-        return None
-    column, kind = F.col(f"`{found.name}`"), found.dataType
-    for part in rest:
-        inner = {field.name.lower(): field for field in kind.fields} if isinstance(kind, StructType) else {}
-        if part.lower() not in inner:
-            return None
-        column, kind = column.getField(inner[part.lower()].name), inner[part.lower()].dataType
-    return column, kind
+    place = located(source.path)
+    if source.in_files() and is_local(place):
+        glob, recursive = (_option(source, name) for name in FOR_LISTING)
+        recurses = (recursive or "").lower() == "true"
+        return walked(context.spark, place, glob=glob or "*", recursive=recurses, tasks=1)
+    reader = context.spark.read.format("binaryFile")
+    for key, value in source.options.items():
+        reader = reader.option(key, value)
+    files = reader.load(place).select("path", F.col("modificationTime").alias("modification_time"), "length")
+    return files.withColumn("problem", F.lit(None).cast("string"))
 
 
-def column_names(frame: "DataFrame") -> list[str]:
-    """Every column by its dotted name."""
-    from pyspark.sql.types import StructType
+def _option(source: Source, name: str) -> str | None:
+    return next((value for key, value in source.options.items() if key.lower() == name.lower()), None)
 
-    def names(schema: StructType, prefix: str) -> list[str]:
-        listed = []
-        for field in schema.fields:
-            if isinstance(field.dataType, StructType):
-                listed += names(field.dataType, f"{prefix}{field.name}.")
-            else:
-                listed.append(prefix + field.name)
-        return listed
 
-    return names(frame.schema, "")
+def _of_files(context: JobContext, source: Source, wanted: Wanted) -> "DataFrame":
+    from pyspark.sql import functions as F
+
+    kind: Kind = "csv" if source.kind == "csv" else "json"
+    form, fields = form_of(kind, source.options, f"{source.settings}.options"), record_fields(wanted)
+    place = located(source.path)
+    if is_local(place):
+        tasks = context.settings.spark.shuffle_partitions
+        files = listed(context, source).select("path", "problem").repartition(tasks)
+        return files.mapInArrow(read_records(form, wanted), fields)
+    reader = context.spark.read.format("binaryFile")
+    for name in FOR_LISTING:
+        value = _option(source, name)
+        reader = reader if value is None else reader.option(name, value)
+    files = reader.load(place).select("path", F.lit(None).cast("string").alias("problem"), "content")
+    return files.mapInArrow(read_records(form, wanted), fields)
+
+
+def _of_table(context: JobContext, source: Source, wanted: Wanted) -> "DataFrame":
+    from pyspark.sql import functions as F
+
+    reader = context.spark.read.format(source.kind)
+    for key, value in source.options.items():
+        reader = reader.option(key, value)
+    frame = reader.load(located(source.path))
+    found = {ours: find_column(frame, theirs) for ours, theirs in wanted.columns.items()}
+    lacking = next((name for name in wanted.needed if found[name] is None), None)
+    if lacking:
+        theirs = wanted.columns[lacking]
+        near = nearest(theirs, (name for name in column_names(frame) if name != METADATA))
+        raise InputError(f"{source.place} has no column {theirs}; nearest are {near}. Correct {source.columns}.")
+    raw = F.to_json(F.struct(*(F.col(f"`{name}`") for name in sorted(frame.columns))))
+    rows = frame.select(
+        F.col(f"{METADATA}.file_path").alias("source"),
+        (F.monotonically_increasing_id().bitwiseAND(F.lit(2**33 - 1)) + 1).alias("number"),
+        raw.alias("raw"),
+        *(_text(*column, wanted.decimal).alias(ours) for ours, column in found.items() if column is not None),
+    )
+    return rows.mapInArrow(table_records(wanted), record_fields(wanted))
+
+
+def _text(column: "Column", kind: "DataType", decimal: str) -> "Column":
+    from pyspark.sql import functions as F
+    from pyspark.sql.types import ArrayType, DecimalType, FractionalType, MapType, StructType
+
+    if isinstance(kind, ArrayType | MapType | StructType):
+        return F.to_json(column)
+    text = column.cast("string")
+    return F.translate(text, ".", decimal) if isinstance(kind, DecimalType | FractionalType) else text

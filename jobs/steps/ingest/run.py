@@ -10,7 +10,8 @@ from jobs.lakehouse.snapshot import Snapshot
 from jobs.lakehouse.tables import Lakehouse
 from jobs.spark.cluster import tasks_at_once
 from jobs.steps.ingest.auto_loader import follow
-from jobs.steps.ingest.claims import ingest_claims
+from jobs.steps.ingest.claims import claim_source, ingest_claims
+from jobs.steps.ingest.link_records import link_source
 from jobs.steps.ingest.links import link_photos
 from jobs.steps.ingest.listing import absent
 from jobs.steps.ingest.passages import derive_passages
@@ -23,6 +24,7 @@ from udfs.outcome import ErrorCode
 TABLES = ("photo_files", "photos", "claims", "claim_photos", "passages", "claim_passages")
 PASSAGES = ("claims", "passages", "claim_passages")
 LINKS = ("photo_files", "photos", "claims", "claim_photos")
+CLAIMS_WRITTEN = ("written", "missing_flagged", "missing_removed")
 READ = ("photo_files", "photos")
 
 
@@ -51,7 +53,7 @@ def ingest(context: JobContext) -> Report:
     if settings.photos and counts.rows_in == 0:
         details["note"] = f"no file at ingest.photos = {settings.photos} matches ingest.glob = {settings.glob}"
         context.progress.say(details["note"])
-    worked = counts.rows_in - counts.skipped + details["claims"].get("written", 0) + changed
+    worked = counts.rows_in - counts.skipped + sum(details["claims"].get(name, 0) for name in CLAIMS_WRITTEN) + changed
     return Report(
         "ingest",
         context.run_id,
@@ -88,19 +90,20 @@ def _waiting(context: JobContext, snapshot: Snapshot) -> int:
 
 def _claims(context: JobContext, last: LastRun, details: dict[str, Any]) -> dict[str, Any]:
     settings = context.settings.ingest.claims
-    state = source_state(context, settings, settings.path, settings.format, options=settings.options)
+    state = source_state(context, settings, claim_source(settings))
     details["sources"]["claims"] = state
     left = last.left("claims", state, context.lakehouse.versions("claims"))
     if left is None:
         return ingest_claims(context)
     written = left["written"]
-    return left | {"written": 0, "new": 0, "changed": 0, "unchanged": left["unchanged"] + written}
+    done = dict.fromkeys((*CLAIMS_WRITTEN, "new", "changed"), 0)
+    return left | {name: 0 for name in done if name in left} | {"unchanged": left["unchanged"] + written}
 
 
 def _links(context: JobContext, last: LastRun, versions: Mapping[str, int], details: dict[str, Any]) -> dict[str, Any]:
     settings = context.settings.ingest
-    path = settings.links.path if settings.links.kind == "metadata" else None
-    state = source_state(context, settings.links, path, settings.links.format, place=str(settings.photos))
+    source = link_source(settings.links) if settings.links.kind == "metadata" else None
+    state = source_state(context, settings.links, source, place=str(settings.photos))
     details["sources"]["links"] = state
     left = last.left("links", state, {table: versions[table] for table in LINKS})
     return link_photos(context) if left is None else left | {"written": 0, "removed": 0}

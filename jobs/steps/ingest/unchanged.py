@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobs.job.context import JobContext
 from jobs.lakehouse.contracts import JOB_RUNS
-from jobs.lakehouse.places import located
-from jobs.steps.ingest.records import file_listing
+from jobs.steps.ingest.records import Source, listed
 
 if TYPE_CHECKING:
     from jobs.settings.sections import Section
@@ -46,33 +45,31 @@ def last_run(context: JobContext) -> LastRun:
 def source_state(
     context: JobContext,
     settings: "Section",
-    path: str | None,
-    kind: str,
+    source: Source | None,
     *,
-    options: Mapping[str, str] | None = None,
     place: str = "",
 ) -> str | None:
-    """A hash of the settings, and of the names, times and lengths of the files at `path`; None when these do not tell.
+    """A hash of the settings, and of the names, times and lengths of the source's files; None when these do not tell.
 
-    `options` are those of whoever reads the files: some of them decide which files there are. `place` is hashed along.
+    `place` is hashed along.
     """
     files: tuple[Any, ...] = ()
-    if path is not None:
-        found = _files(context, path, options or {}) if kind != "delta" else None
+    if source is not None:
+        found = _files(context, source) if source.kind != "delta" else None
         if found is None:
             return None
         files = found
     return hashlib.sha256(repr((settings, files, place)).encode()).hexdigest()[:16]
 
 
-def _files(context: JobContext, path: str, options: Mapping[str, str]) -> tuple[Any, ...] | None:
+def _files(context: JobContext, source: Source) -> tuple[Any, ...] | None:
     from pyspark.errors import PySparkException
     from pyspark.sql import functions as F
 
     try:
-        files = file_listing(context.spark, located(path), options)
-        told = files.select(F.xxhash64("path", "modificationTime", "length").alias("file"))
-        counted = told.agg(F.count(F.lit(1)), F.bit_xor("file")).collect()[0]
+        file = F.xxhash64("path", "modification_time", "length").alias("file")
+        told = listed(context, source).select(file, "problem")
+        counted = told.agg(F.count(F.lit(1)), F.bit_xor("file"), F.count("problem")).collect()[0]
     except PySparkException:
         return None  # whoever reads the source says what is wrong with it
-    return tuple(counted) if counted[0] else None
+    return tuple(counted) if counted[0] and not counted[2] else None

@@ -4,8 +4,9 @@ import re
 
 import pytest
 
-from jobs.steps.ingest.paths import folder_of, java_pattern, literal_path, nearest, without_scheme
+from jobs.steps.ingest.paths import folder_of, java_pattern, literal_path, without_scheme
 from udfs.errors import SettingsError
+from udfs.records.names import nearest
 
 
 def test_glob_characters_in_a_name_are_escaped():

@@ -3,7 +3,7 @@ file."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, TextIO
 
 from udfs.records.columns import Wanted, looked_up, names_in, written
 from udfs.records.delimited import delimited_entries
@@ -48,12 +48,10 @@ def read_rows(stream: BinaryIO, form: Form, wanted: Wanted) -> Iterator[Row]:
     nothing: tuple[str | None, ...] = (None,) * len(wanted.columns)
     line = None
     try:
-        text = open_text(stream, form.encoding)
-        source = wanted.columns.values()
-        entries = delimited_entries(text, form, source, seen.header) if form.kind == "csv" else json_entries(text)
-        for entry in entries:
-            line = entry.line
-            yield _row(entry, wanted, seen, nothing)
+        with open_text(stream, form.encoding) as text:
+            for entry in _entries(text, form, wanted, seen):
+                line = entry.line
+                yield _row(entry, wanted, seen, nothing)
     except RecordFileError as problem:
         detail = mended(problem.detail) or problem.detail  # it may quote the header
         yield Row(None, problem.line or line, problem.code, detail, None, "", "", nothing)
@@ -130,6 +128,12 @@ class _Seen:
             self._shapes.add(shape)
             new = [name for name in names_in(fields) if name not in self.names]
             self.names += new[: _MOST_NAMES - len(self.names)]
+
+
+def _entries(text: TextIO, form: Form, wanted: Wanted, seen: _Seen) -> Iterator[Entry]:
+    if form.kind == "json":
+        return json_entries(text)
+    return delimited_entries(text, form, wanted.columns.values(), seen.header)
 
 
 def _row(entry: Entry, wanted: Wanted, seen: _Seen, nothing: tuple[str | None, ...]) -> Row:

@@ -7,8 +7,9 @@ import io
 import lzma
 import re
 import zlib
-from collections.abc import Callable
-from typing import BinaryIO, cast
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO, cast
 
 from udfs.records.problem import Code, RecordFileError
 
@@ -41,8 +42,11 @@ BROKEN = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
 codecs.register_error(_ERRORS, lambda error: (_BAD, cast(UnicodeDecodeError, error).end))
 
 
-def open_text(stream: BinaryIO, encoding: str | None) -> io.TextIOWrapper:
+@contextmanager
+def open_text(stream: BinaryIO, encoding: str | None) -> Iterator[io.TextIOWrapper]:
     """The text of a file, line ends as they are. Bytes that are no text become a mark, which `mended` finds.
+
+    The stream is closed when the block is left.
 
     Args:
         stream: the file's bytes, packed by gzip, bzip2 or xz or not.
@@ -51,19 +55,23 @@ def open_text(stream: BinaryIO, encoding: str | None) -> io.TextIOWrapper:
     Raises:
         RecordFileError: it is no text, or empty.
     """
-    plain = _unpacked(io.BufferedReader(cast(io.RawIOBase, stream), 1 << 16))
-    head = plain.peek(_HEAD)[:_HEAD]
+    with io.BufferedReader(cast(io.RawIOBase, stream), 1 << 16) as packed, _unpacked(packed) as plain:
+        head = plain.peek(_HEAD)[:_HEAD]
+        marked = next((name for mark, name in _MARKS if head.startswith(mark)), None)
+        _check(head, marked or encoding)
+        with io.TextIOWrapper(plain, encoding=marked or encoding or "utf-8", errors=_ERRORS, newline="") as text:
+            yield text
+
+
+def _check(head: bytes, encoding: str | None) -> None:
     if not head:
         raise RecordFileError(Code.EMPTY, "the file is empty")
     for magic, what in _OTHER:
         if head.startswith(magic):
             raise RecordFileError(Code.WRONG_FORMAT, f"this is {what}")
-    marked = next((name for mark, name in _MARKS if head.startswith(mark)), None)
-    if marked is None and encoding is None and head.count(0) > len(head) // 10:
-        raise RecordFileError(
-            Code.ENCODING, "this is no UTF-8 text; set options.encoding, for example UTF-16LE or UTF-16BE", 1
-        )
-    return io.TextIOWrapper(plain, encoding=marked or encoding or "utf-8", errors=_ERRORS, newline="")
+    if encoding is None and head.count(0) > len(head) // 10:
+        way = "set options.encoding, for example UTF-16LE or UTF-16BE"
+        raise RecordFileError(Code.ENCODING, f"this is no UTF-8 text; {way}", 1)
 
 
 def mended(text: str) -> str | None:
@@ -73,7 +81,7 @@ def mended(text: str) -> str | None:
     return _NOT_TEXT.sub("\ufffd", text)
 
 
-def _unpacked(stream: io.BufferedReader) -> io.BufferedReader:
+def _unpacked(stream: "io.BufferedReader[Any]") -> "io.BufferedReader[Any]":
     head = stream.peek(8)[:8]
     unpack = next((unpack for magic, unpack in _PACKED if head.startswith(magic)), None)
     return io.BufferedReader(cast(io.RawIOBase, unpack(stream))) if unpack else stream

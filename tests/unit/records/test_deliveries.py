@@ -23,8 +23,8 @@ SPELLINGS = {"1001": ["1001", "1001.0", " 1001", "1.001E3"], "C-2": ["C-2", "C-2
 
 def files_of(records, data):
     """The records in files of any form; in a CSV file all have the same columns."""
-    same = sorted(records, key=lambda record: sorted(record))
-    for names, group in groupby(same, key=lambda record: sorted(record)):
+    same = sorted(records, key=sorted)
+    for names, group in groupby(same, key=sorted):
         alike = list(group)
         order = data.draw(st.permutations(names))
         form = data.draw(st.sampled_from([",", ";", "\t", "list", "lines"]))

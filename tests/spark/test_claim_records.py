@@ -172,7 +172,8 @@ def test_dates_are_read_as_written_and_years_out_of_this_world_are_flagged(spark
         "20166-01-01": (None, ["incident_date:unparsed"]),
         "2016-02-30": (None, ["incident_date:unparsed"]),
         "9999-12-31": (date(9999, 12, 31), ["incident_date:out_of_world"]),
-        "0001-01-01": (date(1, 1, 1), ["incident_date:out_of_world"]),
+        "0001-01-01": (None, ["incident_date:unparsed"]),
+        "1700-01-01": (date(1700, 1, 1), ["incident_date:out_of_world"]),
         "1900-01-01": (date(1900, 1, 1), ["incident_date:sentinel"]),
         "2016-11-22": (date(2016, 11, 22), []),
     }

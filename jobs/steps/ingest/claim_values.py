@@ -24,6 +24,8 @@ _NUMBERS = {
 _ISO = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?\s?(Z|UTC|[+-]\d{2}(:?\d{2})?)?)?$"
 _ISO_PARTS = r"^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2})(:\d{2})?(?:[.,](\d{1,6}))?.*)?$"
 _FIRST_YEAR, _LAST_YEAR = 1850, 2150
+_FIRST_WRITTEN = 1583
+"""Some settings of Spark write no day before the Gregorian calendar."""
 
 
 def typed(text: "Column", name: str, kind: str, settings: "ClaimSettings") -> "tuple[Column, list[Column]]":
@@ -74,7 +76,7 @@ def _time(bare: "Column", settings: "ClaimSettings") -> "Column":
     # The order of date_formats decides between formats that both fit; Spark parses strictly.
     read = [F.try_to_timestamp(bare, F.lit(pattern)).cast("timestamp_ntz") for pattern in settings.date_formats]
     value = F.coalesce(iso, *read)
-    return F.when(F.year(value).between(1, 9999), value)
+    return F.when(F.year(value).between(_FIRST_WRITTEN, 9999), value)
 
 
 def _number(bare: "Column", kind: str, settings: "ClaimSettings") -> "Column":

@@ -86,7 +86,9 @@ def find(context: JobContext, staged: "DataFrame", source: Source, wanted: Wante
         raise absent(source)
     if problems and total == sum(by_code.values()):
         raise _unusable(problems[0], source)
-    lacking = {row["source"]: (row["absent"] or "").split() for row in files if not row["code"]}
+    useless = {row["source"] for row in files if row["code"] and row["code"] != Code.TRUNCATED}
+    told = [row for row in files if not row["code"] and row["source"] not in useless]
+    lacking = {row["source"]: (row["absent"] or "").split() for row in told}
     missing, without = _columns(lacking, wanted)
     found = Findings(total, by_code, examples, problems, missing, without)
     _say(context, found, source)

@@ -6,7 +6,12 @@ from typing import Any
 
 from udfs import errors
 
-NAMING = frozenset({"names", "failed_records", "unmapped_severities", "query", "hits"})
+NAMING = frozenset(
+    {
+        *("names", "failed_records", "doubtful_records", "problems", "files_without_column"),
+        *("unmapped_severities", "query", "hits"),
+    }
+)
 """Keys of details, at any depth, under which claims, photos and files are named or people quoted."""
 
 

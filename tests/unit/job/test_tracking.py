@@ -64,7 +64,13 @@ def logged(tmp_path_factory):
     def embed(inner):
         details = {
             "names": [NAMED],
-            "claims": {"failed": 1, "failed_records": [{"source": NAMED}]},
+            "claims": {
+                "failed": 1,
+                "failed_records": [{"source": NAMED}],
+                "doubtful_records": [{"source": NAMED}],
+                "problems": [{"source": NAMED}],
+                "files_without_column": {"story": [NAMED]},
+            },
             "unmapped_severities": {NAMED: 1},
             "model_key": "abc123",
             "model_load_seconds": 1.5,

@@ -23,7 +23,7 @@ def encoding_by_host(model: "CurrentModel", say: Callable[[str], None]) -> Encod
 
     Args:
         model: the model of the index.
-        say: told when the answer has to wait for the model.
+        say: told when the answer has to wait for the model, and when the model did not read all of a question.
 
     The function that it gives may be called by several threads at once. It raises InputError for a content that has
     no vector, and ModelError when the model cannot be loaded or its process ends twice in the middle of a question.
@@ -90,11 +90,15 @@ def _vectors(
         lasting=True,  # the next question comes from another process, a minute later
         waiting=once,
     )
-    rows = [row for batch in answers for row in batch.select(["vector", "error_code", "error_detail"]).to_pylist()]
+    wanted = ["vector", "error_code", "error_detail", "tokens_cut"]
+    rows = [row for batch in answers for row in batch.select(wanted).to_pylist()]
     failed = next((row for row in rows if row["vector"] is None), None)
     if failed is not None:
         raise InputError(
             f"The model {model.name} has no vector for what was asked ({failed['error_code']}: "
             f"{failed['error_detail']})."
         )
+    cut = max(row["tokens_cut"] or 0 for row in rows)
+    if cut:
+        say(f"the question is longer than {model.name} reads: its last {cut} tokens were left out")
     return np.asarray([row["vector"] for row in rows], dtype=np.float32)

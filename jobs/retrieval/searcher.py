@@ -67,7 +67,7 @@ class Searcher:
 
         Args:
             settings: name the index and the model.
-            say: told when an answer has to wait, and for what.
+            say: told when an answer has to wait, and for what; and when the model did not read all of a question.
 
         Raises:
             ModelError: the model cannot be described.

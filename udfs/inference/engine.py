@@ -28,11 +28,12 @@ class Failure:
 @dataclass
 class Embedded:
     """One portion after the model: `vectors` float32 [rows, dimension], unit rows, zero where `failures` has the
-    row."""
+    row. `tokens_cut` has the texts that are longer than the model reads, with the number of tokens beyond."""
 
     vectors: "NDArray[np.float32]"
     failures: dict[int, Failure] = field(default_factory=dict)
     seconds: Seconds = field(default_factory=Seconds)
+    tokens_cut: dict[int, int] = field(default_factory=dict)
 
 
 class Engine(Protocol):

@@ -53,3 +53,10 @@ class Encoder(Protocol):
             ModelError: the model has no text tower.
             ValueError: a vector came out that is not finite, or zero.
         """
+
+    def tokens_cut(self, texts: Sequence[str]) -> Sequence[int]:
+        """Of each text, how many tokens at its end exceed the model's length, so that `encode_texts` cuts them.
+
+        Raises:
+            ModelError: the model has no text tower.
+        """

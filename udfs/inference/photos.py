@@ -83,5 +83,7 @@ def embed_texts(
     inputs = [text if text.strip() else Failure(ErrorCode.EMPTY, "no text") for text in read]
     with seconds.of("forward"):
         embedded = embed_rows(encoder.encode_texts, inputs, encoder.dimension, fit)
+        beyond = enumerate(encoder.tokens_cut(read))
+    embedded.tokens_cut = {row: tokens for row, tokens in beyond if tokens and row not in embedded.failures}
     embedded.seconds = seconds
     return embedded

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from udfs.inference.tasks import EMBED_TEXTS
 from udfs.outcome import Status
 
 if TYPE_CHECKING:
@@ -72,7 +73,13 @@ def written(
     failed[list(failures)] = True
     ends = np.concatenate([[0], np.cumsum(np.where(failed, 0, dimension))]).astype(np.int32)
     reasons = [failures.get(row) for row in range(count)] if failures else [None] * count
+    cut = np.zeros(count, np.int32)
+    for first, (_, embedded) in zip(firsts, done, strict=False):
+        for row, tokens in embedded.tokens_cut.items():
+            cut[first + row] = tokens
     measures = {"rows": float(count), **gauges}
+    if cut.any():
+        measures["cut"] = float(np.count_nonzero(cut))
     for _, embedded in done:
         for stage, seconds in embedded.seconds.items():
             measures[stage] = measures.get(stage, 0.0) + seconds
@@ -86,6 +93,7 @@ def written(
         pa.array(np.where(failed, str(Status.FAILED), str(Status.OK))),
         pa.array([None if reason is None else str(reason.code) for reason in reasons], pa.string()),
         pa.array([None if reason is None else reason.detail for reason in reasons], pa.string()),
+        pa.array(cut, mask=failed) if task is EMBED_TEXTS else pa.nulls(count, pa.int32()),
         pa.repeat(pa.scalar(worker), count),
         pa.array([list(measures.items()), *[None] * (count - 1)], pa.map_(pa.string(), pa.float64())),
     ]

@@ -37,9 +37,11 @@ class Task:
         """The rows that it gives, one for each that it reads, in order.
 
         `vector` is of unit length, and null where `status` is failed; `error_code` and `error_detail` then say why.
+        `tokens_cut` says how many tokens at a text's end the model did not read, null for photos and failures.
         `worker` is host:process of the process that holds the model, host[GPU]:process where it has one GPU alone.
         `measures` stands in the first row of each batch: seconds of work in it by stage (decode, resize, copy, launch,
-        forward, wait), `rows`, and of that process loads, load_seconds, resident_bytes, peak_bytes, batch_size.
+        forward, wait), `rows`, `cut` (texts of which not all was read, if any), and of that process loads,
+        load_seconds, resident_bytes, peak_bytes, batch_size.
         """
         import pyarrow as pa
 
@@ -52,6 +54,7 @@ class Task:
                 ("status", pa.string()),
                 ("error_code", pa.string()),
                 ("error_detail", pa.string()),
+                ("tokens_cut", pa.int32()),
                 ("worker", pa.string()),
                 ("measures", pa.map_(pa.string(), pa.float64())),
             ]

@@ -13,18 +13,20 @@ _GAUGES = ("loads", "in_task", "load_seconds", "resident_bytes", "peak_bytes", "
 @dataclass
 class Work:
     """Seconds by stage, and by process its gauges. `seconds` is the wall time of the waves' inference, `wall` that of
-    the waves as a whole, by entity."""
+    the waves as a whole, by entity. `cut` counts the texts that are longer than the model reads."""
 
     stages: dict[str, float] = field(default_factory=dict)
     processes: dict[str, dict[str, float]] = field(default_factory=dict)
     seconds: float = 0.0
     waves: int = 0
     wall: dict[str, float] = field(default_factory=dict)
+    cut: int = 0
 
     def add(self, measures: Iterable[tuple[str, Mapping[str, float]]]) -> None:
         """Take in (process, measures) of every batch of a wave."""
         for process, values in measures:
             gauges = self.processes.setdefault(process, {})
+            self.cut += int(values.get("cut", 0))
             for name, value in values.items():
                 if name in STAGES:
                     self.stages[name] = self.stages.get(name, 0.0) + value

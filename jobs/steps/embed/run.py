@@ -56,6 +56,7 @@ def embed(context: JobContext) -> Report:
         **compared,
         "photos_embedded": done.embedded.get("photo", 0),
         "passages_embedded": done.embedded.get("passage", 0),
+        **_cut(done.work.cut),
         "classified_in_pass": done.classified,
         "stale_removed": sum(_remove_stale(context, rows) for rows in entities if rows.differing),
         **done.work.as_details(),
@@ -85,6 +86,13 @@ def _compared(context: JobContext) -> list[str]:
 def _of_model(context: JobContext) -> dict[str, Any]:
     model = context.model
     return {"model": model.name, "model_key": model.model_key, "dimension": model.dimension}
+
+
+def _cut(passages: int) -> dict[str, Any]:
+    """Passages that the model did not read to their end, and how to see which."""
+    if not passages:
+        return {}
+    return {"passages_cut": passages, "passages_cut_are": "in embeddings, where tokens_cut > 0"}
 
 
 def _worked_off(

@@ -12,7 +12,7 @@ from tests.unit.inference.faulty_encoder import batch
 from udfs.inference import portions as portions_module
 from udfs.inference.engine import Embedded, Failure
 from udfs.inference.portions import portions, written
-from udfs.inference.tasks import EMBED_PHOTOS
+from udfs.inference.tasks import EMBED_PHOTOS, EMBED_TEXTS
 from udfs.inference.timings import Seconds
 from udfs.outcome import ErrorCode
 
@@ -103,6 +103,19 @@ def test_portions_are_written_as_one_batch_with_their_failures_and_sums():
     assert {row["worker"] for row in rows} == {"host:7"}
     assert dict(rows[0]["measures"]) == {"rows": 4, "loads": 1, "decode": 1.5, "forward": 2.0, "wait": 4.0}
     assert [row["measures"] for row in rows[1:]] == [None] * 3
+
+
+def test_texts_that_were_not_read_to_their_end_are_named_and_counted():
+    first = finished([[0.6, 0.8], [1.0, 0.0]])
+    first.tokens_cut[1] = 12
+    second = finished([Failure(ErrorCode.EMPTY, "no text"), [1.0, 0.0]])
+    second.tokens_cut[1] = 1
+    done = [(pa.array(["a", "b"]), first), (pa.array(["c", "d"]), second)]
+    result = written(EMBED_TEXTS, done, {}, "host:7")
+    result.validate(full=True)
+    assert result.column("tokens_cut").to_pylist() == [0, 12, None, 1]
+    assert dict(result.to_pylist()[0]["measures"])["cut"] == 2
+    assert written(EMBED_PHOTOS, done, {}, "host:7").column("tokens_cut").null_count == 4
 
 
 def test_a_batch_in_which_everything_failed_is_written_too():

@@ -149,6 +149,22 @@ def test_long_texts_are_cut_to_what_the_model_reads(built):
         assert np.isfinite(load_encoder(ModelReference(str(built(family)))).encode_texts(["dent " * 500])).all()
 
 
+@pytest.mark.parametrize("family", DUAL)
+def test_what_a_model_does_not_read_of_a_text_is_counted(built, family):
+    encoder = load_encoder(ModelReference(str(built(family))))
+
+    def dents(number: int) -> str:
+        return " ".join(["dent"] * number)
+
+    short, long, longer = encoder.tokens_cut([dents(number) for number in (1, 500, 600)])
+    assert short == 0
+    assert 0 < long < longer
+    most = 500 - -(-100 * long // (longer - long))
+    assert encoder.tokens_cut([dents(most)]) == [0]
+    assert encoder.tokens_cut([dents(most + 1)])[0] > 0
+    assert encoder.tokens_cut([]) == []
+
+
 def test_case_makes_no_difference_to_siglip(built):
     encoder = load_encoder(ModelReference(str(built("siglip"))))
     lower, upper = encoder.encode_texts(["broken glass", "Broken GLASS"])

@@ -111,6 +111,16 @@ def test_two_questions_at_once_start_one_host_and_say_what_they_wait_for(of_clip
         end_hosts_below(directory.parent)
 
 
+def test_a_question_that_is_longer_than_the_model_reads_is_said(of_clip):
+    said = []
+    encode = encoding_by_host(current_model(of_clip.models.photo), said.append)
+    encode(EMBED_TEXTS, ["a dent in the left door"])
+    said.clear()
+    encode(EMBED_TEXTS, ["a dent in the left door " * 100])
+    assert len(said) == 1
+    assert "tokens were left out" in said[0]
+
+
 def ending(runs, monkeypatch):
     """Has the first `runs` questions end as those do whose host is ended because it hangs."""
     tried = []

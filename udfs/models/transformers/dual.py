@@ -44,7 +44,7 @@ class DualEncoder(VisionEncoder):
         if not texts:
             return np.empty((0, self.dimension), np.float32)
         tokens = self._tokenizer(
-            [text.lower() for text in texts] if self._family.lowercase_text else list(texts),
+            self._as_trained(texts),
             padding="max_length" if self._family.pad_text_to_maximum else True,
             truncation=True,
             max_length=self._text_length,
@@ -53,6 +53,20 @@ class DualEncoder(VisionEncoder):
         with torch.inference_mode():
             batch = {name: tensor.to(self.device) for name, tensor in tokens.items()}
             return unit_rows(tower_output(self._model.get_text_features(**batch)), self.dimension)
+
+    def tokens_cut(self, texts: Sequence[str]) -> Sequence[int]:
+        """See network.Encoder.tokens_cut."""
+        # No token is shorter than a byte, so that short texts need not be looked at; two are for beginning and end.
+        long = [row for row, text in enumerate(texts) if len(text.encode()) > self._text_length - 2]
+        cut = [0] * len(texts)
+        if long:
+            found = self._tokenizer(self._as_trained([texts[row] for row in long]), verbose=False)["input_ids"]
+            for row, tokens in zip(long, found, strict=True):
+                cut[row] = max(0, len(tokens) - self._text_length)
+        return cut
+
+    def _as_trained(self, texts: Sequence[str]) -> list[str]:
+        return [text.lower() for text in texts] if self._family.lowercase_text else list(texts)
 
 
 def _tokenizer(directory: Path, name: str) -> "PreTrainedTokenizerBase":

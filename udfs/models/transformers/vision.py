@@ -65,6 +65,11 @@ class VisionEncoder:
         """Refuse: there is no text tower."""
         raise ModelError(f"model {self._name} reads photos only; it has no text tower.")
 
+    def tokens_cut(self, texts: Sequence[str]) -> Sequence[int]:
+        """Refuse: there is no text tower."""
+        self.encode_texts(texts)
+        return []
+
 
 def pooled(output: "ModelOutput", pooling: str) -> "torch.Tensor":
     """The vectors [n, dimension] in a model's output, taken as `pooling` says: pooler, cls or mean."""

@@ -38,7 +38,7 @@ def run_doctor(config: str | None, overrides: Sequence[str] = (), *, json_output
 
 
 def examine(settings: Settings) -> list[Check]:
-    """Look at Java, Spark, Delta, torch, GPU, the index's folder, the model, the tables and the index, in this order.
+    """Look at Java, Spark, Delta, torch, what reads photos, GPU, the index's folder, the model, the tables and the index.
 
     Nothing is fetched or created, and nothing stays written. What depends on something missing is not looked at.
     """
@@ -49,6 +49,7 @@ def examine(settings: Settings) -> list[Check]:
         machine_checks.package("spark", "pyspark", "local"),
         guarded("delta", lambda: machine_checks.delta(settings)),
         machine_checks.package("torch", "torch", ""),
+        guarded("photo formats", machine_checks.photo_formats),
         guarded("gpu", machine_checks.gpu),
         guarded("index folder", lambda: machine_checks.index_folder(settings)),
     ]

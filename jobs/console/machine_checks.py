@@ -55,6 +55,21 @@ def is_remote(settings: Settings) -> bool:
     return "DATABRICKS_RUNTIME_VERSION" in os.environ or (remote is not None and not remote.startswith("local"))
 
 
+def photo_formats() -> Check:
+    """What reads HEIF and AVIF: packages for some machines come without."""
+    from PIL import features
+
+    from udfs.images.decode import HEIF_READER, heif_reader
+
+    if not heif_reader():
+        mend = f"pip install {HEIF_READER}, where executors run too; then ingest: such photos are tried again."
+        return Check("photo formats", "missing", f"{HEIF_READER}, which reads HEIF (iPhones), is not installed", mend)
+    if not features.check("avif"):
+        mend = "Install Pillow from its wheels, which have it."
+        return Check("photo formats", "advice", f"HEIF by {HEIF_READER}; this Pillow reads no AVIF", mend)
+    return Check("photo formats", "ok", f"HEIF by {HEIF_READER}, AVIF by Pillow")
+
+
 def gpu() -> Check:
     """The GPUs that torch can use."""
     import torch

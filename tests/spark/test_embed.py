@@ -204,12 +204,17 @@ def test_vectors_of_passages_and_photos_that_are_gone_go_too(context):
     first, second = add_photos(context.lakehouse, [jpeg(COLOURS[0]), jpeg(COLOURS[1])])
     put_narratives(context, {"c1": "a dented door", "c2": "glass"})
     embed.run(context)
-    put_narratives(context, {"c1": "a broken lamp", "c2": "glass"})
+    long = " ".join(["a broken lamp"] * 60)
+    put_narratives(context, {"c1": long, "c2": "glass"})
     delete_keys(context.lakehouse, context.spark.createDataFrame([(first,)], "photo_id string"), "photos")
     report = embed.run(context.next_job())
     assert (report.details["passages_embedded"], report.details["stale_removed"]) == (1, 2)
-    rows = {row["entity_id"] for row in context.lakehouse.read("embeddings").collect()}
-    assert rows == {second, passage_id("a broken lamp"), passage_id("glass")}
+    rows = {row["entity_id"]: row["tokens_cut"] for row in context.lakehouse.read("embeddings").collect()}
+    assert rows.keys() == {second, passage_id(long), passage_id("glass")}
+    # What the model did not read of a passage is counted and named.
+    assert report.details["passages_cut"] == 1
+    assert rows.pop(passage_id(long)) > 0
+    assert rows == {second: None, passage_id("glass"): 0}
 
 
 def test_a_photo_that_does_not_decode_keeps_its_row_with_a_code(context):

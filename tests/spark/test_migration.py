@@ -96,11 +96,11 @@ EXPECTED = sorted(
 
 
 def check(lakehouse):
-    """The table holds the passages, and is of contract 2 in everything that a reader or writer notices."""
+    """The table holds the passages, and is of today's contract in everything that a reader or writer notices."""
     assert rows_of(lakehouse) == EXPECTED
     contract = CONTRACTS["embeddings"]
     detail = lakehouse.spark.sql(f"DESCRIBE DETAIL {lakehouse.name('embeddings')}").first()
-    assert detail["properties"]["claimlens.contract"] == "2"
+    assert detail["properties"]["claimlens.contract"] == str(contract.version)
     assert tuple(detail["clusteringColumns"]) == contract.cluster_by
     held = {name: detail["properties"][f"delta.constraints.{name}"] for name, _ in contract.checks}
     # Delta keeps an added constraint token by token.

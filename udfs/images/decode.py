@@ -47,7 +47,15 @@ HEIF_READER = "pi-heif"
 """The package that reads HEIF; a requirement, but without a wheel for every machine."""
 
 _TRUNCATED = ("truncated", "not enough data")
-_UNSUPPORTED = ("unsupported", "not supported", "not yet supported", "unknown", "unimplemented", "not been built")
+_UNSUPPORTED = (
+    "unsupported",
+    "not supported",
+    "not yet supported",
+    "unknown",
+    "unimplemented",
+    "not been built",
+    "not installed",
+)
 _NO_MODE = "not identified by this driver"
 """Pillow's own words where a reader finds no pixels that it could make; pi-heif's, where no decoder is for them."""
 

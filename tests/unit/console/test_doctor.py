@@ -9,7 +9,7 @@ from rich.console import Console
 
 from jobs.console.check import Check, guarded
 from jobs.console.doctor import print_checks
-from jobs.console.machine_checks import gpu_amount, index_folder, memory_limits
+from jobs.console.machine_checks import gpu_amount, index_folder, memory_limits, photo_formats
 from jobs.console.place_checks import followed
 from jobs.settings.load import load_settings
 
@@ -35,6 +35,15 @@ def test_the_gpus_of_a_task_follow_from_gpus_and_cores(values, state, words):
     check = gpu_amount(lambda key: values.get(names[key]))
     assert check.state == state
     assert words in f"{check.found} {check.mend}"
+
+
+def test_the_reader_of_what_iphones_write_is_named(monkeypatch):
+    monkeypatch.setattr("udfs.images.decode.heif_reader", lambda: True)
+    assert "HEIF by pi-heif" in photo_formats().found
+    monkeypatch.setattr("udfs.images.decode.heif_reader", lambda: False)
+    check = photo_formats()
+    assert check.state == "missing"
+    assert "pip install pi-heif" in check.mend
 
 
 def test_a_memory_limit_that_models_would_inherit_is_named():

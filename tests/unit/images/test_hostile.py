@@ -90,6 +90,13 @@ class TestNoPhoto:
         photo = sanitise(content, LIMITS)
         assert (photo.error_code, photo.original_format) == (ErrorCode.UNSUPPORTED_FORMAT, name)
 
+    def test_avif_without_its_reader_is_an_unsupported_format(self, monkeypatch):
+        content = encoded(quarters(), "AVIF")
+        monkeypatch.setattr("PIL.AvifImagePlugin.SUPPORTED", False)
+        photo = sanitise(content, LIMITS)
+        assert photo.error_code == ErrorCode.UNSUPPORTED_FORMAT
+        assert "AVIF support not installed" in photo.error_detail
+
     def test_heif_without_its_plug_in_says_what_is_missing(self, monkeypatch):
         monkeypatch.setattr("udfs.images.decode.heif_reader", lambda: False)
         photo = sanitise(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", LIMITS)

@@ -38,7 +38,7 @@ def run_doctor(config: str | None, overrides: Sequence[str] = (), *, json_output
 
 
 def examine(settings: Settings) -> list[Check]:
-    """Look at Java, Spark, Delta, torch, what reads photos, GPU, the index's folder, the model, the tables and the index.
+    """Look at Java, Spark, Delta, torch, readers of photos, GPU, the index's folder, the model, tables and index.
 
     Nothing is fetched or created, and nothing stays written. What depends on something missing is not looked at.
     """

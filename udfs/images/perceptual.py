@@ -15,7 +15,8 @@ _CANDIDATES_AT_ONCE = 4_000_000
 
 def perceptual_hash(image: Image.Image) -> int:
     """`imagehash.phash` of an image as a signed 64-bit number, the first bit of the hash being the sign."""
-    unsigned = int(str(imagehash.phash(image)), 16)
+    # As str() of the hash has it, without making the text.
+    unsigned = int.from_bytes(np.packbits(imagehash.phash(image).hash).tobytes(), "big")
     return unsigned - (1 << HASH_BITS) if unsigned >> (HASH_BITS - 1) else unsigned
 
 

@@ -7,7 +7,8 @@ from PIL import Image
 from PIL.ImageFile import ImageFile
 
 from udfs.images.colour import shrink_to_srgb
-from udfs.images.decode import decode_rgb, explain, open_photo
+from udfs.images.decode import explain, open_photo
+from udfs.images.frames import decode_frame
 from udfs.images.metadata import capture_time, orientation, read_exif
 from udfs.images.perceptual import perceptual_hash
 from udfs.images.photo import SanitisedPhoto, SanitiseLimits
@@ -79,7 +80,7 @@ def _clean(
         original_format=format_name,
         captured_at=capture_time(exif),
         # Of the stored pixels, so that anyone can compute it again; and what was written is seen to decode.
-        perceptual_hash=perceptual_hash(decode_rgb(jpeg)),
+        perceptual_hash=perceptual_hash(Image.fromarray(decode_frame(jpeg))),
     )
 
 

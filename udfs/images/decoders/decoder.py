@@ -6,10 +6,9 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import BinaryIO
 
-from udfs.images.decoders.wire import PATIENCE, photo_head, receive, send
+from udfs.images.decoders.wire import PATIENCE, limits_of, photo_head, receive, receive_line, send
 from udfs.images.photo import SanitisedPhoto, SanitiseLimits
 from udfs.images.sanitise import sanitise
 
@@ -21,13 +20,16 @@ def decode_until_hung_up(connection: socket.socket) -> None:
     """Sanitise what comes, and answer; until nobody asks any more, or this process is spent."""
     stream = connection.makefile("rb")
     at_first = _data_bytes()
+    allowed = 0
     while True:
         try:
-            head, content = receive(stream)
+            line, content = receive_line(stream)
         except (EOFError, OSError):
             return
-        limits = SanitiseLimits(**head)
-        _limit_memory(at_first + limits.maximum_memory)
+        limits = limits_of(line)
+        if limits.maximum_memory != allowed:
+            allowed = limits.maximum_memory
+            _limit_memory(at_first + allowed)
         photo = _under_clock(content, limits, connection, stream)
         del content
         spent = _data_bytes() - at_first > limits.maximum_memory // SPENT_SHARE
@@ -69,6 +71,7 @@ def _limit_memory(most: int) -> None:
 def _data_bytes() -> int:
     """What RLIMIT_DATA counts, of this process; 0 where the system does not say."""
     try:
-        return int(Path("/proc/self/statm").read_bytes().split()[5]) * resource.getpagesize()
+        with open("/proc/self/statm", "rb", buffering=0) as pages:  # noqa: PTH123 - for each photo, and Path is slow
+            return int(pages.read().split()[5]) * resource.getpagesize()
     except (OSError, ValueError, IndexError):
         return 0

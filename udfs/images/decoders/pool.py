@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from udfs.images.decoders.start import NoDecoderError, Server
-from udfs.images.decoders.wire import PATIENCE, Head, limits_head, photo_of, receive, send
+from udfs.images.decoders.wire import PATIENCE, Head, limits_line, photo_of, receive, send
 from udfs.images.photo import SanitisedPhoto, SanitiseLimits
 from udfs.images.sniff import sniff_format
 from udfs.outcome import ErrorCode, Status
@@ -81,7 +81,7 @@ class Decoders:
         silent = False
         try:
             with ExitStack() as held:
-                send(decoder.connection, limits_head(limits), content)
+                send(decoder.connection, limits_line(limits), content)
                 head, jpeg = decoder.answer(limits.maximum_seconds)
                 if "giant" in head:
                     held.enter_context(self._giant)

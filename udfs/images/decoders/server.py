@@ -4,6 +4,7 @@ Started as a module with the number of its socket. Its decoders end with it, and
 until the other end is closed, which the system does for a process that is killed.
 """
 
+import gc
 import io
 import os
 import resource
@@ -90,6 +91,7 @@ def _prepare() -> None:
     picture = io.BytesIO()
     Image.new("RGB", (64, 64)).save(picture, "JPEG")
     sanitise(picture.getvalue(), SanitiseLimits())
+    gc.freeze()  # no fork has to look through all this again
 
 
 def main() -> None:

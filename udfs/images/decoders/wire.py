@@ -4,8 +4,8 @@ import json
 import socket
 import struct
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, BinaryIO
 
 from udfs.images.photo import SanitisedPhoto, SanitiseLimits
@@ -29,9 +29,9 @@ ENDED = struct.Struct("=qq")
 _LENGTHS = struct.Struct("=IQ")
 
 
-def send(connection: socket.socket, head: Mapping[str, Any], body: bytes | memoryview = b"") -> None:
+def send(connection: socket.socket, head: Mapping[str, Any] | bytes, body: bytes | memoryview = b"") -> None:
     """Send one message. Raises OSError where the other side is gone, TimeoutError where it does not take it."""
-    line = json.dumps(head).encode()
+    line = head if isinstance(head, bytes) else json.dumps(head).encode()
     length = memoryview(body).nbytes
     connection.sendall(_LENGTHS.pack(len(line), length) + line)
     if length:
@@ -40,19 +40,31 @@ def send(connection: socket.socket, head: Mapping[str, Any], body: bytes | memor
 
 def receive(stream: BinaryIO) -> tuple[Head, bytes]:
     """Receive one message: its head and its bytes. Raises EOFError where the other side is gone."""
+    line, content = receive_line(stream)
+    head: Head = json.loads(line)
+    return head, content
+
+
+def receive_line(stream: BinaryIO) -> tuple[bytes, bytes]:
+    """The same with the head as it came."""
     head_length, length = _LENGTHS.unpack(_exactly(stream, _LENGTHS.size))
-    head: Head = json.loads(_exactly(stream, head_length))
-    return head, _exactly(stream, length)
+    return _exactly(stream, head_length), _exactly(stream, length)
 
 
-def limits_head(limits: SanitiseLimits) -> Head:
-    """The head that goes to a decoder with a photo."""
-    return asdict(limits)
+@lru_cache(maxsize=16)
+def limits_line(limits: SanitiseLimits) -> bytes:
+    """The head that goes to a decoder with a photo, the same for each."""
+    return json.dumps(vars(limits)).encode()
+
+
+@lru_cache(maxsize=16)
+def limits_of(line: bytes) -> SanitiseLimits:
+    """What `limits_line` wrote."""
+    return SanitiseLimits(**json.loads(line))
 
 
 def photo_head(photo: SanitisedPhoto) -> Head:
     """The head that comes back with the sanitised JPEG."""
-    # Not asdict, which would copy the JPEG.
     head = {name: value for name, value in vars(photo).items() if name != "jpeg"}
     if photo.captured_at is not None:
         head["captured_at"] = photo.captured_at.isoformat()

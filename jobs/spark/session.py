@@ -21,6 +21,8 @@ DELTA = {
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
 }
 SUPPORTED_JAVA = (17, 21)
+LONGEST_SILENCE = 7200
+"""Seconds in which a Python worker says nothing to Spark, after which it is killed and its task tried again."""
 
 
 def spark_session(settings: SparkSettings) -> "SparkSession":
@@ -71,6 +73,9 @@ def spark_session(settings: SparkSettings) -> "SparkSession":
         "spark.databricks.delta.snapshotPartitions": "1",
         "spark.driver.extraJavaOptions": f"-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m {_quiet_logging()}",
         "spark.python.daemon.module": "udfs.functions.worker_daemon",
+        # The last net under a worker that hangs: longer than anything here is silent, a model that loads included.
+        "spark.python.worker.idleTimeoutSeconds": str(LONGEST_SILENCE),
+        "spark.python.worker.killOnIdleTimeout": "true",
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         **common,

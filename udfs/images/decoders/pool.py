@@ -139,7 +139,8 @@ class Decoders:
 
 def decoders() -> Decoders:
     """The decoders of this process, which stay for its tasks to come; a fork of it gets its own."""
-    return _decoders_of(os.getpid())
+    with _making:
+        return _decoders_of(os.getpid())
 
 
 @cache
@@ -147,6 +148,9 @@ def _decoders_of(process: int) -> Decoders:
     made = Decoders()
     atexit.register(lambda: made.close() if os.getpid() == process else None)
     return made
+
+
+_making = threading.Lock()
 
 
 @dataclass(frozen=True)

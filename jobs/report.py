@@ -20,6 +20,7 @@ def run(context: JobContext) -> Report:
         SettingsError: report.output is an address, not a path.
         InputError: the page cannot be written there.
     """
+    from jobs.lakehouse.current import CurrentPhotos
     from jobs.steps.report.duplicates import shared_photos
     from jobs.steps.report.gather import gather_content
     from jobs.steps.report.overview import look_over
@@ -28,7 +29,7 @@ def run(context: JobContext) -> Report:
     started = time.perf_counter()
     output = local_file(context.settings.report.output, "report.output")
     context.progress.say("Reading the tables for the report.")
-    snapshot = context.pin()
+    snapshot = CurrentPhotos(context.lakehouse)
     overview = look_over(snapshot, context.head)
     details: dict[str, Any] = {
         "claims": overview.rows["claims"],

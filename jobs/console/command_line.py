@@ -55,10 +55,17 @@ def main() -> None:
 def run_command_line(arguments: Sequence[str]) -> int:
     """Run one command as the shell would; returns 0 done, 1 failed, 2 wrong usage or settings."""
     try:
-        app(list(arguments), prog_name="claimlens")
+        app(with_values(arguments), prog_name="claimlens")
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     return 0
+
+
+def with_values(arguments: Sequence[str]) -> list[str]:
+    """The arguments with --retry-failed=all where that option stands alone: in typer an option has a value or none."""
+    following = [*arguments, "-"][1:]
+    alone = [one == "--retry-failed" and then.startswith("-") for one, then in zip(arguments, following, strict=True)]
+    return [f"{one}=all" if bare else one for one, bare in zip(arguments, alone, strict=True)]
 
 
 def add_command(

@@ -40,7 +40,7 @@ def print_report(report: Report, console: Console) -> None:
         for code, number in sorted(counts.by_code.items(), key=lambda pair: -pair[1]):
             console.print(f"    {number:>8,}  {_shown(code)}")
     for key, value in report.details.items():
-        if key != "jobs":
+        if key not in {"jobs", "names"}:  # names were told as they were found
             _print_detail(key, value, console)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from jobs.index.protocol import MODULUS, Fingerprint
 from jobs.index.schemas import ASSESSMENT_COLUMNS, CLAIM_COLUMNS, CLAIM_FIELDS, HASHES, KEY, ROW_HASH, VECTOR_HASH
+from jobs.lakehouse.current import gone_photos
 from udfs.outcome import Status
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ SOURCES = (
     "embeddings",
     "damage_predictions",
     "photos",
+    "photo_files",
     "passages",
     "claims",
     "claim_photos",
@@ -49,7 +51,7 @@ class Pinned:
 
 
 def index_rows(pinned: Pinned, *, keys: "DataFrame | None" = None, vectors: "DataFrame | None" = None) -> "DataFrame":
-    """Whole rows of the index: photos that are ok, and passages, that have a vector of the model.
+    """Whole rows of the index: photos that are ok and that a file still holds, and passages, that have a vector.
 
     Args:
         pinned: the tables.
@@ -70,6 +72,7 @@ def label_rows(pinned: Pinned, *, keys: "DataFrame | None" = None) -> "DataFrame
     from pyspark.sql import functions as F
 
     photos = pinned.read("photos").where(F.col("status") == Status.OK)
+    photos = photos.join(gone_photos(pinned.read("photo_files")), "photo_id", "left_anti")
     photos = photos.select(F.lit("photo").alias("entity"), F.col("photo_id").alias("entity_id"), "captured_at")
     passages = pinned.read("passages").select(
         F.lit("passage").alias("entity"), F.col("passage_id").alias("entity_id"), "text"
@@ -141,6 +144,7 @@ def changed_keys(pinned: Pinned, since: Mapping[str, int]) -> "DataFrame":
     found = keys(_changes(pinned, "embeddings", since).where(model), None, "entity_id", vector=True)
     found = found.union(keys(_changes(pinned, "damage_predictions", since).where(head), "photo", "photo_id"))
     found = found.union(keys(_changes(pinned, "photos", since), "photo", "photo_id"))
+    found = found.union(keys(_changes(pinned, "photo_files", since), "photo", "photo_id"))
     found = found.union(keys(_changes(pinned, "passages", since), "passage", "passage_id"))
     found = found.union(keys(_changes(pinned, "claim_photos", since), "photo", "photo_id"))
     found = found.union(keys(_changes(pinned, "claim_passages", since), "passage", "passage_id"))

@@ -4,7 +4,7 @@ import copy
 import dataclasses
 import json
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from jobs.job.progress import Progress, SilentProgress
 from jobs.job.report import Counts, Report
 from jobs.job.tracking import NoTracker, Tracker
 from udfs.errors import FailureRateError
+from udfs.outcome import explain
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -150,7 +151,7 @@ class JobContext:
         """The same place and session under a run id of its own, for the next job of a flow."""
         return dataclasses.replace(self, run_id=new_run_id())
 
-    def check_failure_rate(self, counts: Counts) -> None:
+    def check_failure_rate(self, counts: Counts, kept: str = "what was done is kept") -> None:
         """Stop a job of which too much fails.
 
         Raises:
@@ -158,12 +159,35 @@ class JobContext:
         """
         limits = self.settings.limits
         if counts.written + counts.failed >= limits.failure_minimum and counts.failure_rate > limits.failure_rate:
-            codes = ", ".join(f"{code} {number}" for code, number in sorted(counts.by_code.items()))
+            codes = sorted(counts.by_code.items(), key=lambda pair: (-pair[1], pair[0]))
+            listed = ", ".join(f"{code} {number}" for code, number in codes)
+            remedy = f" {codes[0][0]}: {explain(codes[0][0])[1]}" if codes else ""
             raise FailureRateError(
-                f"{counts.failed} of {counts.written + counts.failed} rows failed ({codes}), more than "
-                f"limits.failure_rate = {limits.failure_rate:g} allows; what was done is kept. "
-                "Mend the input, or raise the limit."
+                f"{counts.failed} of {counts.written + counts.failed} rows failed ({listed}), more than "
+                f"limits.failure_rate = {limits.failure_rate:g} allows; {kept}. "
+                f"Mend the input, or raise the limit.{remedy}"
             )
+
+    def check_what_still_fails(self, what: str, still: Mapping[str, int], *sets: Counts) -> None:
+        """Say what still fails from before, and stop where that is too much: a second run is no better than the first.
+
+        Args:
+            what: the rows' name: file, vector.
+            still: code -> rows that failed before and were not tried again.
+            sets: what to judge, each by itself: all rows there are, or those of the last delivery.
+
+        Raises:
+            FailureRateError: in one of the sets too much fails.
+        """
+        if not still:
+            return
+        listed = ", ".join(f"{code} {number}" for code, number in sorted(still.items(), key=lambda pair: -pair[1]))
+        number = sum(still.values())
+        self.progress.say(
+            f"{number:,} {what} still fails: {listed}" if number == 1 else f"{number:,} {what}s still fail: {listed}"
+        )
+        for counts in sets:
+            self.check_failure_rate(counts, "nothing of it was mended since")
 
     def record(self, report: Report) -> None:
         """Write the report to job_runs; a job that used no Spark, such as search, starts none for this."""

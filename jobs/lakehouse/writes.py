@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from jobs.lakehouse.contracts import CONTRACTS
+from jobs.lakehouse.contracts import CONTRACTS, TableContract
 from jobs.lakehouse.errors import was_beaten
 from jobs.lakehouse.places import remove_directory
 from jobs.lakehouse.sql import identifier, insert_all, literal, update_all
@@ -19,7 +19,7 @@ from udfs.outcome import ERROR_CODES
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from pyspark.sql import DataFrame, Row
+    from pyspark.sql import Column, DataFrame, Row
 
 ATTEMPTS = 8
 CLOCK_SKEW = timedelta(days=1)
@@ -115,7 +115,7 @@ def append_once(
     Returns:
         The number of rows that were inserted.
     """
-    known = [f"target.{identifier(column)} = {literal(value)}" for column, value in fixed.items()]
+    known = _constants(fixed)
     if since is not None:
         column, moment = since
         micros = round((moment - CLOCK_SKEW).timestamp() * 1_000_000)
@@ -125,8 +125,15 @@ def append_once(
     return int(result["num_inserted_rows"])
 
 
-def upsert(lakehouse: Lakehouse, frame: "DataFrame", table: str, *, compare: tuple[str, ...]) -> tuple[int, int]:
-    """Insert new keys and update those rows of which a `compare` column differs.
+def upsert(
+    lakehouse: Lakehouse,
+    frame: "DataFrame",
+    table: str,
+    *,
+    compare: tuple[str, ...],
+    fixed: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[int, int]:
+    """Insert new keys and update those rows of which a `compare` column differs; `fixed` as for append_once.
 
     Returns:
         Rows inserted, rows updated; a repetition gives 0, 0 and commits nothing.
@@ -137,15 +144,33 @@ def upsert(lakehouse: Lakehouse, frame: "DataFrame", table: str, *, compare: tup
     names = [identifier(column) for column in compare]
     differs = " OR ".join(f"NOT (target.{name} <=> source.{name})" for name in names)
     key = CONTRACTS[table].key
-    stored = lakehouse.read(table).select(*key, *compare).alias("target")
+    stored = lakehouse.read(table)
+    for column, value in fixed.items():
+        stored = stored.where(F.col(column) == value)
+    stored = stored.select(*key, *compare).alias("target")
     same = " AND ".join(_equal(key))
     # Delta commits a version even for a MERGE that changes nothing.
     if frame.alias("source").join(stored, F.expr(f"{same} AND NOT ({differs})"), "left_anti").isEmpty():
         return 0, 0
     columns = CONTRACTS[table].names
     clauses = f"WHEN MATCHED AND ({differs}) THEN {update_all(columns)} WHEN NOT MATCHED THEN {insert_all(columns)}"
-    result = _merge(lakehouse, frame, table, clauses)
+    result = _merge(lakehouse, frame, table, clauses, _constants(fixed))
     return int(result["num_inserted_rows"]), int(result["num_updated_rows"])
+
+
+def change(lakehouse: Lakehouse, frame: "DataFrame", table: str, columns: Sequence[str]) -> int:
+    """Give these columns, of the rows whose contract key is in `frame`, the values that they have there.
+
+    Returns:
+        The number of rows that were changed.
+    """
+    lakehouse.ensure(table)
+    key = CONTRACTS[table].key
+    joined = " AND ".join(_equal(key))
+    values = ", ".join(f"{identifier(column)} = source.{identifier(column)}" for column in columns)
+    statement = f"MERGE INTO {lakehouse.name(table)} target USING {{source}} source ON {joined} "
+    rows = frame.select(*key, *columns).dropDuplicates(list(key))
+    return int(_committed(lakehouse, f"{statement}WHEN MATCHED THEN UPDATE SET {values}", rows)["num_updated_rows"])
 
 
 def delete_keys(lakehouse: Lakehouse, keys: "DataFrame", table: str) -> int:
@@ -166,10 +191,26 @@ def _merge(lakehouse: Lakehouse, frame: "DataFrame", table: str, clauses: str, k
     """MERGE by the contract's key; `known` are conditions that hold of every row of the table that can match."""
     lakehouse.ensure(table)
     contract = CONTRACTS[table]
-    rows = frame.select(*(column.name for column in contract.columns)).dropDuplicates(list(contract.key))
+    rows = frame.select(*_columns(frame, contract)).dropDuplicates(list(contract.key))
     joined = " AND ".join([*known, *_equal(contract.key)])
     statement = f"MERGE INTO {lakehouse.name(table)} target USING {{source}} source ON {joined} {clauses}"
     return _committed(lakehouse, statement, rows)
+
+
+def _columns(frame: "DataFrame", contract: TableContract) -> "list[Column]":
+    """The contract's columns; of those that may be null, the ones that `frame` lacks are null."""
+    from pyspark.sql import functions as F
+
+    return [
+        F.lit(None).cast(column.type).alias(column.name)
+        if column.name not in frame.columns and not column.required
+        else F.col(column.name)
+        for column in contract.columns
+    ]
+
+
+def _constants(fixed: Mapping[str, str]) -> list[str]:
+    return [f"target.{identifier(column)} = {literal(value)}" for column, value in fixed.items()]
 
 
 def _equal(columns: Iterable[str]) -> list[str]:

@@ -91,6 +91,9 @@ class IngestSettings(Section):
     photos: str | None = Field(None, description="Directory, glob, object store or volume path of the photos")
     glob: str = Field("*", description="Names of the files that are photos, for example *.jpg")
     recursive: bool = Field(True, description="Look into subdirectories too")
+    missing: Literal["unlink", "keep"] = Field(
+        "unlink", description="Photos whose files are gone from the source: taken from their claims, or kept there"
+    )
     auto_loader: bool = Field(False, description="Discover files by Databricks Auto Loader")
     wave_photos: int | None = Field(
         None,
@@ -251,6 +254,16 @@ class LimitSettings(Section):
 
     failure_rate: float = Field(0.2, ge=0, le=1, description="Share of failed rows above which the job fails")
     failure_minimum: int = Field(20, ge=0, description="Rows below which the failure rate is not judged")
+    missing_rate: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Share of known files, or links, that may be gone from their source at once; above it, or where "
+        "none is left, ingest stops; 1: never",
+    )
+    retry_pause: float = Field(
+        1, ge=0, description="Seconds before a failure that may pass is tried again; doubled each time, up to a day"
+    )
 
 
 class DemoSettings(Section):

@@ -1,6 +1,7 @@
 """Embedding: every photo gets one row, a run resumes where it stopped, and a machine loads the model once."""
 
 import shutil
+from datetime import timedelta
 
 import pytest
 from pyspark.sql import functions as F
@@ -13,9 +14,10 @@ from jobs.lakehouse.plan import staged_plan
 from jobs.lakehouse.writes import append_once, delete_keys
 from tests.conftest import settings_in
 from tests.models import build_clip, build_vit
-from tests.spark.rows import add_photos, jpeg, passage_id, put_narratives
+from tests.spark.rows import add_photos, filled, jpeg, passage_id, put_narratives
 from udfs.errors import FailureRateError, ModelError
 from udfs.models import ModelReference
+from udfs.outcome import ERROR_CODES
 
 COLOURS = [(red, green, 90) for red in range(0, 250, 60) for green in (10, 200)]
 
@@ -225,6 +227,39 @@ def test_a_photo_that_does_not_decode_keeps_its_row_with_a_code(context):
     (failed,) = context.lakehouse.read("embeddings").where("status = 'failed'").collect()
     assert failed["vector"] is None
     assert failed["error_code"] in report.counts.by_code
+
+
+def test_failures_that_may_pass_are_tried_again_and_others_when_asked(context):
+    ids = add_photos(context.lakehouse, [*(jpeg(colour) for colour in COLOURS[:4]), b"not a jpeg"])
+    soon, later = context.clock() - timedelta(hours=1), context.clock() + timedelta(hours=1)
+    rows = [(ids[0], "out_of_memory", soon), (ids[1], "model_failed", later), (ids[2], "decoder_crashed", None)]
+    frame = context.spark.createDataFrame(rows, "entity_id string, error_code string, retry_after timestamp")
+    values = {"entity": "photo", "model_key": context.model.model_key, "status": "failed", "attempts": 1}
+    values |= {"embedded_at": soon}
+    frame = filled(frame, "embeddings", **{name: F.lit(value) for name, value in values.items()})
+    append_once(context.lakehouse, frame, "embeddings")
+    first = embed.run(context)
+    assert (first.counts.written, first.counts.failed, first.counts.skipped) == (2, 1, 2)
+    assert first.details["still_failing"] == {"model_failed": 1, "decoder_crashed": 1}
+    again = embed.run(context.next_job())
+    assert (again.status, sum(again.details["still_failing"].values())) == ("nothing_to_do", 3)
+    asked = embed.run(context.next_job(), retry_failed="all")
+    assert (asked.counts.written, asked.counts.failed, "still_failing" in asked.details) == (2, 1, False)
+    stored = {row["entity_id"]: row for row in context.lakehouse.read("embeddings").collect()}
+    assert [stored[key]["status"] for key in ids] == ["ok"] * 4 + ["failed"]
+    assert [stored[key]["attempts"] for key in ids] == [None] * 4 + [2]
+
+
+def test_an_outage_of_the_device_leaves_no_row_behind(spark, tmp_path, clip, monkeypatch):
+    from jobs.steps.embed import embedding
+
+    limits = ("limits.failure_minimum=2", "limits.failure_rate=0.3", "embed.classify=false")
+    context = JobContext.create(settings_in(tmp_path, f"models.photo.name={clip}", *limits))
+    add_photos(context.lakehouse, [jpeg((1, 2, 3)), b"not a jpeg", b"neither"])
+    monkeypatch.setattr(embedding, "RETRYABLE", tuple(ERROR_CODES))  # as if these failures might pass
+    with pytest.raises(FailureRateError, match="2 of 3 rows failed"):
+        embed.run(context)
+    assert [row["status"] for row in context.lakehouse.read("embeddings").collect()] == ["ok"]
 
 
 def test_too_many_failures_stop_the_job_and_keep_what_was_done(spark, tmp_path, clip):

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from datetime import date, datetime
+from functools import partial
 
 import pytest
 from PIL import Image
@@ -14,6 +15,7 @@ from jobs.ingest import run
 from jobs.job.context import JobContext
 from jobs.job.execution import JobFailedError, cause_of, execute
 from jobs.job.report import Counts
+from jobs.job.retries import retries_of
 from jobs.steps.ingest.links import link_photos
 from jobs.steps.ingest.photos import ingest_photos
 from jobs.steps.ingest.plan import stage_plan
@@ -52,11 +54,11 @@ class Place:
         self.spark, self.folder, self.photos = spark, folder, folder / "photos"
         self.photos.mkdir()
 
-    def ingest(self, *overrides, dry_run=False):
+    def ingest(self, *overrides, dry_run=False, retry_failed=None):
         settings = settings_in(self.folder, f"ingest.photos={self.photos}", *overrides)
         self.context = JobContext.create(settings, dry_run=dry_run)
         try:
-            return execute("ingest", run, self.context).as_dict()
+            return execute("ingest", partial(run, retry_failed=retry_failed), self.context).as_dict()
         except JobFailedError as error:
             raise cause_of(error) from None
 
@@ -110,6 +112,7 @@ def test_files_become_photos_once_and_links_follow_the_path(place):
     second = place.ingest("ingest.maximum_bytes=9000", place.claims([CLAIM]))
     assert second["status"] == "nothing_to_do"
     assert second["versions_out"] == first["versions_out"]
+    assert second["still_failing"] == first["counts"]["by_code"]
     assert second["counts"] == {"in": 6, "written": 0, "skipped": 6, "failed": 0, "by_code": {}}
     assert (len(place.rows("photos")), len(place.rows("photo_files")), len(place.rows("claim_photos"))) == (5, 6, 6)
 
@@ -152,10 +155,11 @@ def test_an_outage_fails_the_job_and_the_next_run_reads_every_file(place):
         put(place.photos / f"C-{number % 7}" / f"{number}.jpg", photo_bytes(number))
     context = JobContext.create(settings_in(place.folder, f"ingest.photos={place.photos}"))
     context.lakehouse.ensure("photos", "photo_files", "claim_photos")
-    plan, staged = stage_plan(context, context.pin("photos", "photo_files"), 2)
+    retries = retries_of(context, None)
+    plan, staged = stage_plan(context, context.pin("photos", "photo_files"), 2, retries)
     place.photos.rename(place.folder / "away")
     with pytest.raises(FailureRateError, match="unreadable 100"):
-        ingest_photos(context, plan, Counts())
+        ingest_photos(context, plan, Counts(), retries)
     assert context.lakehouse.read("photos").count() == 0
     for wave in staged:
         wave.discard()
@@ -170,9 +174,10 @@ def test_files_that_an_outage_made_fail_are_tried_again(place):
         put(place.photos / f"C-{number % 7}" / f"{number}.jpg", photo_bytes(number))
     context = JobContext.create(settings_in(place.folder, f"ingest.photos={place.photos}", "limits.failure_rate=1"))
     context.lakehouse.ensure("photos", "photo_files", "claim_photos")
-    plan, staged = stage_plan(context, context.pin("photos", "photo_files"), 2)
+    retries = retries_of(context, None)
+    plan, staged = stage_plan(context, context.pin("photos", "photo_files"), 2, retries)
     place.photos.rename(place.folder / "away")
-    counts = ingest_photos(context, plan, Counts())
+    counts = ingest_photos(context, plan, Counts(), retries)
     assert (counts.rows_in, counts.failed) == (100, 100)
     link_photos(context)
     assert context.lakehouse.read("claim_photos").count() == 100
@@ -282,6 +287,8 @@ def test_links_by_a_metadata_file(place):
         "removed": 0,
         "names_without_file": 1,
         "ambiguous_names": 1,
+        "names_nearly_fitting": 0,
+        "names_of_earlier_photos": 0,
         "rows_without_key": 1,
         "photos_without_claim": 1,
         "claims_without_photo": 1,

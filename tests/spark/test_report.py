@@ -49,7 +49,7 @@ def put(context, table, rows):
 def put_photos(context):
     """Photos 0 to 5 and one failed; 0 and 1 are near-duplicates in claims A and B, 2 is in both A and C.
 
-    The failed one is in A and B, and no photo that they share.
+    The failed one is in A and B, and no photo that they share. A photo 8 was in a file that holds another one now.
     """
     hashes = {0: BASE_HASH, 1: BASE_HASH ^ 0b101, 2: 77 << 40, 3: 991 << 30, 4: 55_555 << 20, 5: 0x3FFF_0000_FFFF}
     ok = [
@@ -73,7 +73,8 @@ def put_photos(context):
         "ingested_at": NOW,
         "run_id": "r",
     }
-    put(context, "photos", [*ok, broken])
+    replaced = {**ok[0], "photo_id": photo_id(8)}
+    put(context, "photos", [*ok, broken, replaced])
     put(
         context,
         "photo_files",
@@ -85,8 +86,9 @@ def put_photos(context):
                 "photo_id": photo_id(n),
                 "first_seen": NOW,
                 "run_id": "r",
+                "gone_at": NOW if n == 8 else None,
             }
-            for n in (0, 1, 2, 3, 4, 5, 9)
+            for n in (0, 1, 2, 3, 4, 5, 8, 9)
         ],
     )
     links = [("A", 0), ("B", 1), ("A", 2), ("C", 2), ("B", 3), ("C", 4), ("A", 9), ("B", 9)]

@@ -8,6 +8,8 @@ from itertools import product
 _ALTERNATIVES = re.compile(r"\{([^{}]*)\}")
 _ESCAPED_BYTE = re.compile(rb"\\x([0-9a-f]{2})")
 _ESCAPED_GLOB = re.compile(r"\\([*?\[\]{}\\])")
+_SIGNS = re.compile(r"\*\*|\[!?\]?[^\]/]*\]|.", re.DOTALL)
+_FREE = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
 _HIDDEN = re.compile(r"\.|_(SUCCESS|temporary|delta_log|spark_metadata|started_.*|committed_.*|(common_)?metadata)$")
 
 
@@ -35,6 +37,25 @@ def is_hidden(name: str) -> bool:
 def name_pattern(glob: str) -> re.Pattern[str]:
     """A glob for names as a regular expression: *, ?, [a-z], and {a,b} as Hadoop has it."""
     return re.compile("|".join(fnmatch.translate(pattern) for pattern in expanded(glob)))
+
+
+def java_name_pattern(glob: str) -> str:
+    """The same for Java, to be found anywhere in a name: Spark has no other way to ask."""
+    return "^(?:" + name_pattern(glob).pattern.replace(r"\Z", r"\z") + ")"
+
+
+def place_pattern(place: str) -> str:
+    """A glob for places as a regular expression of Python's and Java's, which fits the place itself as a whole."""
+    return "|".join(f"(?:{''.join(map(_sign, _SIGNS.findall(glob)))})" for glob in expanded(place))
+
+
+def _sign(sign: str) -> str:
+    if sign in _FREE:
+        return _FREE[sign]
+    if len(sign) == 1:
+        return re.escape(sign)
+    inner = re.sub(r"([\\\[^&])", r"\\\1", sign[1:-1].removeprefix("!"))
+    return f"[^/{inner}]" if sign[1] == "!" else f"[{inner}]"
 
 
 def expanded(glob: str) -> list[str]:

@@ -13,6 +13,11 @@ from udfs.functions.file_names import expanded, is_hidden, name_pattern, path_by
 SCHEME = "file:"
 ABSENT = "absent"
 """The problem of a place where nothing is."""
+HIDDEN = "hidden name"
+NO_FILE = "no regular file"
+CIRCLE = "link that leads in a circle"
+LEFT_OUT = (HIDDEN, NO_FILE, CIRCLE)
+"""Problems of entries that hold no photo of their own: counted, and nothing to mend."""
 FOLDERS_SCHEMA = pa.schema([("folder", pa.string()), ("deep", pa.bool_()), ("problem", pa.string())])
 FILES_SCHEMA = pa.schema(
     [("path", pa.string()), ("micros", pa.int64()), ("length", pa.int64()), ("problem", pa.string())]
@@ -36,13 +41,13 @@ def split_folders(place: str, *, recursive: bool, enough: int) -> BatchFunction:
     return partial(_split, place=place, recursive=recursive, enough=enough)
 
 
-def list_files(glob: str) -> BatchFunction:
+def list_files(glob: str, *, recursive: bool) -> BatchFunction:
     """Make the function for `DataFrame.mapInArrow` that lists folders of `split_folders` as `FILES_SCHEMA`.
 
     Files whose names fit `glob`, empty ones too. A folder that may not be read, or a file that may not be looked at,
-    gets a row with its problem, and the rest is listed.
+    gets a row with its problem, and the rest is listed; so does what is `LEFT_OUT`. Nothing is passed over in silence.
     """
-    return partial(_list, glob=glob)
+    return partial(_list, glob=glob, recursive=recursive)
 
 
 def _split(batches: Iterator[pa.RecordBatch], *, place: str, recursive: bool, enough: int) -> Iterator[pa.RecordBatch]:
@@ -51,8 +56,8 @@ def _split(batches: Iterator[pa.RecordBatch], *, place: str, recursive: bool, en
     yield from _batches(_folders(place, recursive=recursive, enough=enough), FOLDERS_SCHEMA)
 
 
-def _list(batches: Iterator[pa.RecordBatch], *, glob: str) -> Iterator[pa.RecordBatch]:
-    yield from _batches(_files(batches, name_pattern(glob)), FILES_SCHEMA)
+def _list(batches: Iterator[pa.RecordBatch], *, glob: str, recursive: bool) -> Iterator[pa.RecordBatch]:
+    yield from _batches(_files(batches, name_pattern(glob), recursive=recursive), FILES_SCHEMA)
 
 
 def _folders(place: str, *, recursive: bool, enough: int) -> Iterator[Folder]:
@@ -80,12 +85,16 @@ def _roots(place: str) -> list[str]:
 def _subfolders(folder: str) -> list[str]:
     try:
         with os.scandir(os.fsdecode(path_bytes(folder))) as entries:
-            return [path_text(entry.path) for entry in entries if _is_folder(entry)]
+            return [path_text(entry.path) for entry in entries if _goes_down(entry)]
     except OSError:
         return []  # told when the folder itself is listed
 
 
-def _files(batches: Iterator[pa.RecordBatch], wanted: re.Pattern[str]) -> Iterator[File]:
+def _goes_down(entry: os.DirEntry[str]) -> bool:
+    return _is_directory(entry) and _why_not_a_folder(entry) is None
+
+
+def _files(batches: Iterator[pa.RecordBatch], wanted: re.Pattern[str], *, recursive: bool) -> Iterator[File]:
     for batch in batches:
         for folder, deep, problem in zip(*(column.to_pylist() for column in batch.columns), strict=True):
             if problem is not None:
@@ -93,12 +102,12 @@ def _files(batches: Iterator[pa.RecordBatch], wanted: re.Pattern[str]) -> Iterat
                 continue
             start = Path(os.fsdecode(path_bytes(folder)))
             if start.is_dir():
-                yield from _walk(str(start), wanted, deep=deep)
+                yield from _walk(str(start), wanted, deep=deep, recursive=recursive)
             elif wanted.match(start.name):
                 yield from _described(start)
 
 
-def _walk(start: str, wanted: re.Pattern[str], *, deep: bool) -> Iterator[File]:
+def _walk(start: str, wanted: re.Pattern[str], *, deep: bool, recursive: bool) -> Iterator[File]:
     waiting = [start]
     while waiting:
         folder = waiting.pop()
@@ -106,14 +115,30 @@ def _walk(start: str, wanted: re.Pattern[str], *, deep: bool) -> Iterator[File]:
             with os.scandir(folder) as entries:
                 for entry in entries:
                     if _is_directory(entry):
-                        if deep and _is_folder(entry):
+                        problem = _why_not_a_folder(entry) if recursive else None
+                        if problem:
+                            yield _problem(entry.path, problem)
+                        elif deep:
                             waiting.append(entry.path)
-                    elif wanted.match(entry.name) and not is_hidden(entry.name) and _may_hold_bytes(entry):
-                        yield from _described(entry)
+                    elif wanted.match(entry.name):
+                        yield from _entry(entry)
         except FileNotFoundError:
             continue  # removed while the listing ran
         except OSError as error:
-            yield SCHEME + path_text(folder), None, None, error.strerror or type(error).__name__
+            yield _problem(folder, error.strerror or type(error).__name__)
+
+
+def _entry(entry: os.DirEntry[str]) -> Iterator[File]:
+    if is_hidden(entry.name):
+        yield _problem(entry.path, HIDDEN)
+    elif entry.is_symlink() or entry.is_file():  # even a link that leads nowhere
+        yield from _described(entry)
+    else:
+        yield _problem(entry.path, NO_FILE)
+
+
+def _problem(path: str, problem: str) -> File:
+    return SCHEME + path_text(path), None, None, problem
 
 
 def _described(entry: os.DirEntry[str] | Path) -> Iterator[File]:
@@ -130,11 +155,6 @@ def _described(entry: os.DirEntry[str] | Path) -> Iterator[File]:
     yield path, found.st_mtime_ns // 1_000_000 * 1000, found.st_size, None
 
 
-def _may_hold_bytes(entry: os.DirEntry[str]) -> bool:
-    """A file, or a link, even one that leads nowhere; no socket, pipe or device."""
-    return entry.is_symlink() or entry.is_file()
-
-
 def _is_directory(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
@@ -142,11 +162,15 @@ def _is_directory(entry: os.DirEntry[str]) -> bool:
         return False  # a link that cannot be followed, which is told when it is looked at
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    """A directory to go down into: not a hidden one, nor a link back to where it lies itself."""
-    if is_hidden(entry.name) or not _is_directory(entry):
-        return False
-    return not entry.is_symlink() or not Path(entry.path).parent.resolve().is_relative_to(Path(entry.path).resolve())
+def _why_not_a_folder(entry: os.DirEntry[str]) -> str | None:
+    """Why not to go down into a directory: it is hidden, or a link back to where one comes from."""
+    if is_hidden(entry.name):
+        return HIDDEN
+    if not entry.is_symlink():
+        return None
+    target = Path(entry.path).resolve()
+    above = [folder.resolve() for folder in Path(entry.path).parents]
+    return CIRCLE if target in above or above[0].is_relative_to(target) else None
 
 
 def _batches(rows: Iterator[tuple[object, ...]], schema: pa.Schema) -> Iterator[pa.RecordBatch]:

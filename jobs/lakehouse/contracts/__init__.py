@@ -6,7 +6,7 @@ from jobs.lakehouse.contracts.claims import CLAIMS
 from jobs.lakehouse.contracts.embeddings import EMBEDDINGS
 from jobs.lakehouse.contracts.index import INDEX_LEASES, INDEX_STATE
 from jobs.lakehouse.contracts.passages import CLAIM_PASSAGES, PASSAGES
-from jobs.lakehouse.contracts.photos import CLAIM_PHOTOS, PHOTO_FILES, PHOTOS, SOURCE_FILES
+from jobs.lakehouse.contracts.photos import CLAIM_PHOTOS, ENDED_LINKS, PHOTO_FILES, PHOTOS, SOURCE_FILES
 from jobs.lakehouse.contracts.predictions import ASSESSMENT_STATE, CLAIM_ASSESSMENTS, DAMAGE_PREDICTIONS, HEADS
 from jobs.lakehouse.contracts.runs import JOB_RUNS
 from jobs.lakehouse.contracts.table import Column, TableContract
@@ -20,6 +20,7 @@ __all__ = [
     "CONTRACTS",
     "DAMAGE_PREDICTIONS",
     "EMBEDDINGS",
+    "ENDED_LINKS",
     "HEADS",
     "INDEX_LEASES",
     "INDEX_STATE",
@@ -40,6 +41,7 @@ CONTRACTS: Mapping[str, TableContract] = {
         PHOTO_FILES,
         PHOTOS,
         CLAIM_PHOTOS,
+        ENDED_LINKS,
         PASSAGES,
         CLAIM_PASSAGES,
         EMBEDDINGS,

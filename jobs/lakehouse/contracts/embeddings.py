@@ -2,7 +2,15 @@
 
 from typing import TYPE_CHECKING
 
-from jobs.lakehouse.contracts.table import CODE_CHECK, OUTCOME, STATUS_CHECK, Column, TableContract
+from jobs.lakehouse.contracts.table import (
+    CODE_CHECK,
+    OUTCOME,
+    RETRIES,
+    STATUS_CHECK,
+    Column,
+    TableContract,
+    adding,
+)
 from jobs.lakehouse.sql import literal
 
 if TYPE_CHECKING:
@@ -57,7 +65,7 @@ def with_tokens_cut(spark: "SparkSession", table: str) -> None:
 
 EMBEDDINGS = TableContract(
     "embeddings",
-    3,
+    4,
     "Unit vectors of photos and passages, per model",
     (
         Column("entity", "STRING", "photo or passage", required=True),
@@ -70,6 +78,7 @@ EMBEDDINGS = TableContract(
         Column("embedded_at", "TIMESTAMP", "When this row was written", required=True),
         Column("run_id", "STRING", "The job run that wrote it", required=True),
         _TOKENS_CUT,
+        *RETRIES,
     ),
     key=("entity", "entity_id", "model_key"),
     cluster_by=("model_key", "entity_id"),
@@ -80,5 +89,5 @@ EMBEDDINGS = TableContract(
         ("ok_has_unit_vector", "status <> 'ok' OR (size(vector) = dimension AND norm BETWEEN 0.999 AND 1.001)"),
         ("failed_has_no_vector", "status = 'ok' OR vector IS NULL"),
     ),
-    migrations={1: narratives_to_passages, 2: with_tokens_cut},
+    migrations={1: narratives_to_passages, 2: with_tokens_cut, 3: adding(*RETRIES)},
 )

@@ -1,6 +1,25 @@
 """Photo files, the distinct photos in them, and the claims that show these."""
 
-from jobs.lakehouse.contracts.table import CODE_CHECK, OUTCOME, PHOTO_ID_CHECK, STATUS_CHECK, Column, TableContract
+from jobs.lakehouse.contracts.table import (
+    CODE_CHECK,
+    OUTCOME,
+    PHOTO_ID_CHECK,
+    RETRIES,
+    STATUS_CHECK,
+    Column,
+    TableContract,
+    adding,
+)
+
+FAILED_UNDER = Column(
+    "failed_under", "STRING", "The limit, or the optional readers, under which it failed; null where it did not"
+)
+GONE_AT = Column(
+    "gone_at", "TIMESTAMP", "When it was no longer at its source: replaced, moved or removed; null while it is there"
+)
+NAMED_BY = Column(
+    "named_by", "STRING", "What said so: path_pattern, or the metadata file; null in older rows", identifies="file"
+)
 
 SOURCE_FILES = TableContract(
     "source_files",
@@ -16,8 +35,8 @@ SOURCE_FILES = TableContract(
 
 PHOTO_FILES = TableContract(
     "photo_files",
-    1,
-    "Which photo each file version holds",
+    2,
+    "Which photo each file version holds, and whether it is still there",
     (
         Column("path", "STRING", "Where the file is", required=True, identifies="file"),
         Column("modification_time", "TIMESTAMP", "The file's own time stamp", required=True),
@@ -31,10 +50,14 @@ PHOTO_FILES = TableContract(
         ),
         Column("first_seen", "TIMESTAMP", "When it was first ingested", required=True),
         Column("run_id", "STRING", "The job run that wrote it", required=True),
+        *RETRIES,
+        FAILED_UNDER,
+        GONE_AT,
     ),
     key=("path", "modification_time", "length"),
     cluster_by=("photo_id",),
     checks=(PHOTO_ID_CHECK,),
+    migrations={1: adding(*RETRIES, FAILED_UNDER, GONE_AT)},
 )
 
 PHOTOS = TableContract(
@@ -63,7 +86,7 @@ PHOTOS = TableContract(
 
 CLAIM_PHOTOS = TableContract(
     "claim_photos",
-    1,
+    2,
     "Which claims show which photos",
     (
         Column("claim_id", "STRING", "The claim", required=True, identifies="claim"),
@@ -71,8 +94,29 @@ CLAIM_PHOTOS = TableContract(
         Column("source_path", "STRING", "A file that holds it", identifies="file"),
         Column("first_seen", "TIMESTAMP", "When the link was first seen", required=True),
         Column("run_id", "STRING", "The job run that wrote it", required=True),
+        NAMED_BY,
     ),
     key=("claim_id", "photo_id"),
     cluster_by=("claim_id",),
     checks=(PHOTO_ID_CHECK,),
+    migrations={1: adding(NAMED_BY)},
+)
+
+ENDED_LINKS = TableContract(
+    "ended_links",
+    1,
+    "Links of claims and photos that are no longer: what claim_photos held, until when, and why it went",
+    (
+        Column("claim_id", "STRING", "The claim", required=True, identifies="claim"),
+        Column("photo_id", "STRING", "The photo", required=True, identifies="photo"),
+        Column("source_path", "STRING", "The file that held it", identifies="file"),
+        Column("first_seen", "TIMESTAMP", "When the link was first seen", required=True),
+        Column("ended_at", "TIMESTAMP", "When it was no longer", required=True),
+        Column("reason", "STRING", "replaced (its file holds another photo), gone (the file), or withdrawn (the link)"),
+        Column("run_id", "STRING", "The job run that ended it", required=True),
+        NAMED_BY,
+    ),
+    key=("claim_id", "photo_id", "first_seen"),
+    cluster_by=("claim_id",),
+    checks=(PHOTO_ID_CHECK, ("reason_known", "reason IN ('replaced', 'gone', 'withdrawn')")),
 )

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from jobs.lakehouse.contracts.table import PHOTO_ID_CHECK, Column, TableContract
+from jobs.lakehouse.contracts.table import PHOTO_ID_CHECK, Column, TableContract, adding
 from jobs.lakehouse.sql import literal
 
 if TYPE_CHECKING:
@@ -21,9 +21,7 @@ def with_closest(spark: "SparkSession", table: str) -> None:
         if column.name in ("confidence", "margin"):
             spark.sql(f"ALTER TABLE {table} ALTER COLUMN {column.name} DROP NOT NULL").collect()
             spark.sql(f"ALTER TABLE {table} ALTER COLUMN {column.name} COMMENT {literal(column.comment)}").collect()
-    if CLOSEST.name not in spark.table(table).columns:
-        added = f"{CLOSEST.name} {CLOSEST.type} COMMENT {literal(CLOSEST.comment)}"
-        spark.sql(f"ALTER TABLE {table} ADD COLUMNS ({added})").collect()
+    adding(CLOSEST)(spark, table)
 
 
 DAMAGE_PREDICTIONS = TableContract(

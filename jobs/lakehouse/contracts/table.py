@@ -31,6 +31,19 @@ Migration = Callable[["SparkSession", str], None]
 caller. It must be safe to repeat: one that was killed half-way is run again from its beginning."""
 
 
+def adding(*columns: Column) -> Migration:
+    """The migration that gives a table columns, which are null in all rows that it has."""
+
+    def add(spark: "SparkSession", table: str) -> None:
+        there = set(spark.table(table).columns)
+        missing = [column for column in columns if column.name not in there]
+        if missing:
+            listed = ", ".join(f"{column.name} {column.type} COMMENT {literal(column.comment)}" for column in missing)
+            spark.sql(f"ALTER TABLE {table} ADD COLUMNS ({listed})").collect()
+
+    return add
+
+
 @dataclass(frozen=True)
 class TableContract:
     """What a table promises. `version` is recorded in the table property claimlens.contract.
@@ -77,4 +90,8 @@ OUTCOME = (
     Column("status", "STRING", "ok or failed", required=True),
     Column("error_code", "STRING", "Why it failed: a code of the closed list; null when ok"),
     Column("error_detail", "STRING", "One line more about the failure"),
+)
+RETRIES = (
+    Column("attempts", "INT", "How many times it was tried and failed; null where it did not fail"),
+    Column("retry_after", "TIMESTAMP", "When it may be tried again by itself; null where it is not"),
 )

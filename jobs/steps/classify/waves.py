@@ -24,7 +24,7 @@ def pending_photos(snapshot: Snapshot, head: CurrentHead) -> list[Pending]:
     vectors = snapshot.read(EMBEDDINGS.name).where(wanted & (F.col("model_key") == head.model_key))
     source = vectors.select(KEY, F.col("vector").alias("content"), F.col("embedded_at").alias("arrived_at"))
     done = of_head(snapshot.read(DAMAGE_PREDICTIONS.name), head)
-    stored = done.select(F.col("photo_id").alias(KEY), "model_key")
+    stored = done.select(F.col("photo_id").alias(KEY), "model_key", F.lit(False).alias("due"))
     there = photos_and_predictions(snapshot, head)
     waiting = Pending("photo", source, stored, head.model_key)
     return compared([waiting] if there is None else [waiting, there])
@@ -38,7 +38,8 @@ def photos_and_predictions(snapshot: Snapshot, head: CurrentHead) -> Pending | N
     if not snapshot.versions.get(PHOTOS.name):
         return None
     photos = embeddable_photos(snapshot.read(PHOTOS.name))
-    stored = of_head(snapshot.read(DAMAGE_PREDICTIONS.name), head).select(F.col("photo_id").alias(KEY), "model_key")
+    done = of_head(snapshot.read(DAMAGE_PREDICTIONS.name), head)
+    stored = done.select(F.col("photo_id").alias(KEY), "model_key", F.lit(False).alias("due"))
     return Pending("photos and predictions", photos, stored, head.model_key)
 
 

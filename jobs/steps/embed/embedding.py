@@ -3,17 +3,18 @@
 import time
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from jobs.job.context import JobContext
 from jobs.job.head import predictions_frame
-from jobs.job.pending import Pending
+from jobs.job.pending import KEY, Pending
 from jobs.job.report import Counts
+from jobs.job.retries import RETRYABLE, Retries
 from jobs.lakehouse.contracts import DAMAGE_PREDICTIONS, EMBEDDINGS
 from jobs.lakehouse.plan import Plan
-from jobs.lakehouse.writes import append_once, stage
+from jobs.lakehouse.writes import append_once, stage, upsert
 from jobs.steps.embed.measures import Work
+from udfs.errors import FailureRateError
 from udfs.outcome import Status
 
 if TYPE_CHECKING:
@@ -31,9 +32,8 @@ class Embedding:
     reference: "ModelReference"
     counts: Counts
     head: "Future[Head] | None"
-    pinned_at: datetime
-    """When the tables were looked at: what was found without a vector then can have come by one since, from another
-    run."""
+    retries: Retries
+    """Made before the tables were looked at: what had no vector then can have come by one since, from another run."""
     embedded: dict[str, int] = field(default_factory=dict)
     classified: int = 0
     work: Work = field(default_factory=Work)
@@ -46,17 +46,17 @@ class Embedding:
         self.context.progress.start(f"embed {pending.entity}s", plan.rows)
         began = time.monotonic()
         for wave in waves:
-            self._wave(pending.entity, plan.rows_of(wave, pending.source))
+            self._wave(pending, plan.rows_of(wave, pending.source))
         self.work.waves += len(waves)
         self.work.wall[pending.entity] = time.monotonic() - began
         self.context.progress.finish()
 
-    def _wave(self, entity: str, portion: "DataFrame") -> None:
+    def _wave(self, pending: Pending, portion: "DataFrame") -> None:
         from pyspark.sql import functions as F
 
         from udfs.functions.embed import EMBEDDING_SCHEMA, embed_photo_batches, embed_text_batches
 
-        context, settings = self.context, self.context.settings
+        context, settings, entity = self.context, self.context.settings, pending.entity
         named = "jpeg" if entity == "photo" else "text"
         contents = portion.select("entity_id", F.col("content").alias(named))
         if settings.embed.partitions is not None:
@@ -81,15 +81,35 @@ class Embedding:
             frame = wave.frame
             measured = frame.where(F.col("measures").isNotNull()).select("worker", "measures").collect()
             self.work.add((row["worker"], row["measures"]) for row in measured)
-            # Predictions first: a photo with a vector counts as done, so a run killed in between must find it undone.
-            if entity == "photo" and self.head is not None:
-                self._classify(frame, self.head.result())
-            keys = {"entity": entity, "model_key": context.model.model_key}
-            inserted = append_once(
-                context.lakehouse, frame, EMBEDDINGS.name, fixed=keys, since=("embedded_at", self.pinned_at)
-            )
-            self._account(entity, wave.rows, inserted, dict(wave.by_code))
-        context.check_failure_rate(self.counts)
+            failed = wave.failed
+            judged = self.counts + Counts(wave.rows, wave.rows - failed, 0, failed, dict(wave.by_code))
+            try:
+                context.check_failure_rate(judged)
+            except FailureRateError:
+                # Where an outage stops the job, what may pass leaves no row: it is new to the next run.
+                passing = F.coalesce(F.col("error_code").isin(*RETRYABLE), F.lit(False))
+                self._commit(pending, frame.where(~passing))
+                raise
+            written = self._commit(pending, frame)
+            self._account(entity, wave.rows, written, dict(wave.by_code))
+
+    def _commit(self, pending: Pending, frame: "DataFrame") -> int:
+        """Write predictions and vectors; gives how many rows of embeddings."""
+        from pyspark.sql import functions as F
+
+        lakehouse, entity = self.context.lakehouse, pending.entity
+        # Predictions first: a photo with a vector counts as done, so a run killed in between must find it undone.
+        if entity == "photo" and self.head is not None:
+            self._classify(frame, self.head.result())
+        keys, since = {"entity": entity, "model_key": self.context.model.model_key}, ("embedded_at", self.retries.now)
+        if not pending.retried:
+            rows = frame.withColumns({**self.retries.after(F.lit(1))})
+            return append_once(lakehouse, rows, EMBEDDINGS.name, fixed=keys, since=since)
+        rows = frame.join(pending.tried, KEY, "left")
+        rows = rows.withColumns({**self.retries.after(F.coalesce("tried", F.lit(0)) + 1)})
+        written = append_once(lakehouse, rows.where("tried IS NULL"), EMBEDDINGS.name, fixed=keys, since=since)
+        again, compared = rows.where("tried IS NOT NULL"), ("status", "error_code", "attempts")
+        return written + sum(upsert(lakehouse, again, EMBEDDINGS.name, compare=compared, fixed=keys))
 
     def _classify(self, frame: "DataFrame", head: "Head") -> None:
         from pyspark.sql import functions as F

@@ -3,26 +3,29 @@
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from datetime import datetime
 from typing import Any
 
 from jobs.job.context import JobContext
 from jobs.job.head import entered_head
 from jobs.job.pending import KEY, SOURCES, Pending, pending_entities
 from jobs.job.report import Counts, Report
+from jobs.job.retries import Retries
 from jobs.job.settled import identities, settled
 from jobs.lakehouse.contracts import EMBEDDINGS
 from jobs.lakehouse.leftovers import remove_leftovers
 from jobs.lakehouse.plan import Plan, staged_plan
+from jobs.lakehouse.snapshot import Snapshot
 from jobs.lakehouse.writes import delete_keys, stage
 from jobs.steps.embed.comparison import compare_with_estimate
 from jobs.steps.embed.embedding import Embedding
+from udfs.outcome import Status
 
 
-def dry_run(context: JobContext) -> Report:
+def dry_run(context: JobContext, retries: Retries) -> Report:
     """Say what waits; stages and changes nothing."""
     snapshot = context.pin(*SOURCES)
-    entities = pending_entities(context, snapshot, context.model.model_key, has_text=context.model.has_text)
+    model = context.model
+    entities = pending_entities(context, snapshot, model.model_key, has_text=model.has_text, retries=retries)
     pending = {rows.entity: rows.keys.count() if rows.differing else 0 for rows in entities}
     total = sum(rows.total for rows in entities)
     counts = Counts(rows_in=total, skipped=total - sum(pending.values()))
@@ -30,18 +33,18 @@ def dry_run(context: JobContext) -> Report:
     return Report("embed", context.run_id, "dry_run", counts, versions_in=snapshot.versions, details=details)
 
 
-def embed(context: JobContext) -> Report:
+def embed(context: JobContext, retries: Retries) -> Report:
     """Embed what has no vector, a wave at a time; see jobs.embed."""
     lakehouse, settings, model = context.lakehouse, context.settings, context.model
     lakehouse.ensure(EMBEDDINGS.name)
     remove_leftovers(lakehouse, now=context.clock(), hours=settings.tables.staging_hours)
-    pinned_at = context.clock()
     snapshot = context.pin(*SOURCES)
     compared = {"model_key": model.model_key, "compared": _compared(context)}
-    left = settled(context, "embed", snapshot, compared)
+    # What still fails may be due by now.
+    left = None if retries.asked else settled(context, "embed", snapshot, {**compared, "still_failing": None})
     if left is not None:
         return left
-    entities = pending_entities(context, snapshot, model.model_key, has_text=model.has_text)
+    entities = pending_entities(context, snapshot, model.model_key, has_text=model.has_text, retries=retries)
     with ExitStack() as plans:
         work = [
             (rows, plans.enter_context(staged_plan(lakehouse, KEY, rows.keys, context.run_id)))
@@ -50,7 +53,7 @@ def embed(context: JobContext) -> Report:
         ]
         pending = {rows.entity: 0 for rows in entities} | {rows.entity: plan.rows for rows, plan in work}
         known = sum(rows.total for rows in entities) - sum(pending.values())
-        done = _worked_off(context, work, pending, Counts(rows_in=known, skipped=known), pinned_at)
+        done = _worked_off(context, work, pending, Counts(rows_in=known, skipped=known), retries)
     details = {
         **_of_model(context),
         **compared,
@@ -61,6 +64,16 @@ def embed(context: JobContext) -> Report:
         "stale_removed": sum(_remove_stale(context, rows) for rows in entities if rows.differing),
         **done.work.as_details(),
     }
+    still = _still_failing(context, snapshot, retries)
+    if still:
+        details["still_failing"] = still
+        failed = sum(still.values())
+        # A failure whose photo is gone is in one set and not in the other.
+        fine = max(known - failed, 0) + done.counts.written
+        before = Counts(fine + failed, fine, 0, failed, still)
+        context.check_what_still_fails(
+            "vector", still, before + Counts(failed=done.counts.failed, by_code=done.counts.by_code)
+        )
     if sum(pending.values()):
         estimate = compare_with_estimate(context, model.model_key, pending, done.work.wall, done.work.hosts)
         if estimate is not None:
@@ -83,6 +96,15 @@ def _compared(context: JobContext) -> list[str]:
     return [entity for entity, asked in wanted.items() if asked]
 
 
+def _still_failing(context: JobContext, snapshot: Snapshot, retries: Retries) -> dict[str, int]:
+    """Code -> rows of the model that failed before and were not tried again."""
+    from pyspark.sql import functions as F
+
+    failed = snapshot.read(EMBEDDINGS.name).where(F.col("status") == str(Status.FAILED))
+    failed = failed.where((F.col("model_key") == context.model.model_key) & ~retries.due())
+    return {row["error_code"]: row["count"] for row in failed.groupBy("error_code").count().collect()}
+
+
 def _of_model(context: JobContext) -> dict[str, Any]:
     model = context.model
     return {"model": model.name, "model_key": model.model_key, "dimension": model.dimension}
@@ -100,7 +122,7 @@ def _worked_off(
     work: Sequence[tuple[Pending, Plan]],
     pending: Mapping[str, int],
     skipped: Counts,
-    pinned_at: datetime,
+    retries: Retries,
 ) -> Embedding:
     """Every wave of every plan. The prompts are encoded beside the first one."""
     # A malformed taxonomy is told before the first wave.
@@ -108,7 +130,7 @@ def _worked_off(
     classifies = photos and context.settings.embed.classify and context.head.reads(context.model.model_key)
     with ThreadPoolExecutor(max_workers=1) as beside:
         head = beside.submit(entered_head, context) if classifies else None
-        embedding = Embedding(context, context.model.reference, skipped, head, pinned_at)
+        embedding = Embedding(context, context.model.reference, skipped, head, retries)
         for rows, plan in work:
             embedding.embed(rows, plan)
     return embedding

@@ -40,4 +40,4 @@ def follow(context: JobContext) -> None:
     except PySparkException as error:
         if not path_is_absent(error):
             raise
-        raise absent(settings) from None
+        raise absent(settings.photos) from None

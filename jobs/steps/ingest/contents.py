@@ -12,7 +12,7 @@ from udfs.functions.read_files import read_files
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-FILE_SCHEMA = "path STRING, micros BIGINT, length BIGINT, retried BOOLEAN"
+FILE_SCHEMA = "path STRING, micros BIGINT, length BIGINT, failed_as STRING, tried INT"
 READING_THREADS = 4
 """Files that a task reads at once: reading waits, and computes nothing but a hash."""
 

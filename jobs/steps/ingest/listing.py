@@ -43,9 +43,9 @@ def photos_place(settings: "IngestSettings") -> str:
     return located(settings.photos)
 
 
-def absent(settings: "IngestSettings") -> InputError:
+def absent(photos: str | None) -> InputError:
     """The error that nothing is at ingest.photos."""
-    return InputError(f"ingest.photos = {settings.photos}: there is no such file or directory; correct the setting.")
+    return InputError(f"ingest.photos = {photos}: there is no such file or directory; correct the setting.")
 
 
 def reader_options(settings: "IngestSettings") -> dict[str, str]:
@@ -71,7 +71,7 @@ def walked(spark: "SparkSession", place: str, *, glob: str, recursive: bool, tas
     )
     shared_out = folders.repartition(tasks)
     schema = "path STRING, micros BIGINT, length BIGINT, problem STRING"
-    files = shared_out.mapInArrow(list_files(glob), schema)
+    files = shared_out.mapInArrow(list_files(glob, recursive=recursive), schema)
     return files.select("path", F.timestamp_micros("micros").alias("modification_time"), "length", "problem")
 
 
@@ -88,7 +88,7 @@ def _listed_by_spark(context: JobContext, place: str) -> "DataFrame":
     except PySparkException as error:
         if not path_is_absent(error):
             raise
-        raise absent(settings) from None
+        raise absent(settings.photos) from None
     return files.withColumn("problem", F.lit(None).cast("string"))
 
 

@@ -25,17 +25,16 @@ def without_scheme(path: str) -> str:
     return re.sub(SCHEME, "", path)
 
 
-def folder_of(place: str) -> str:
-    """The folder in which everything at a place lies: the place itself, or what stands before its first glob sign."""
-    sign = re.search(r"[{\[*?]", place)
-    return place[: sign.start()].rpartition("/")[0] if sign else place.rstrip("/")
+def has_glob(place: str) -> bool:
+    """Whether there are signs of a glob in a place."""
+    return _GLOB.search(place) is not None
 
 
 def plain_name(path: "Column") -> "Column":
-    """A path as a person writes it: forward slashes, no leading ./ or /, no blanks around."""
+    """A path as a person writes it: forward slashes, no leading ./ and no blanks around."""
     from pyspark.sql import functions as F
 
-    return F.regexp_replace(F.translate(F.trim(path), "\\", "/"), r"^(\./|/)+", "")
+    return F.regexp_replace(F.translate(F.trim(path), "\\", "/"), r"^(\./+)+", "")
 
 
 def java_pattern(pattern: str, group: str) -> tuple[str, int]:

@@ -4,10 +4,12 @@ from typing import TYPE_CHECKING
 
 from jobs.job.context import JobContext
 from jobs.job.report import Counts
+from jobs.job.retries import Retries
 from jobs.lakehouse.contracts import PHOTOS
 from jobs.steps.ingest.commit import commit
+from jobs.steps.ingest.comparison import stand_in
 from jobs.steps.ingest.contents import FILE_SCHEMA, contents
-from jobs.steps.ingest.plan import FILE, Plan, settled_photos, stand_in
+from jobs.steps.ingest.plan import FILE, Plan
 from udfs.functions.sanitise import SANITISED_SCHEMA, sanitise_batches
 from udfs.outcome import ErrorCode, Status
 
@@ -17,8 +19,8 @@ if TYPE_CHECKING:
 NOT_READ = "the file was listed but its bytes could not be read"
 
 
-def ingest_photos(context: JobContext, plan: Plan, counts: Counts) -> Counts:
-    """Work off the plan; `counts` of what went before are added to.
+def ingest_photos(context: JobContext, plan: Plan, counts: Counts, retries: Retries) -> Counts:
+    """Work off the plan; `counts` of what went before are added to, and `retries` says when failures are due again.
 
     Raises:
         FailureRateError: too many photos failed; what was done is kept, but for failures that are tried again.
@@ -27,18 +29,18 @@ def ingest_photos(context: JobContext, plan: Plan, counts: Counts) -> Counts:
         return counts
     context.progress.start("ingest photos", plan.files)
     for number in range(plan.waves):
-        rows = _outcomes(context, plan.portion(number), plan.tasks)
-        counts = commit(context, rows, counts, retried=plan.retried > 0)
+        rows = _outcomes(context, plan.portion(number), plan.tasks, retried=plan.repeats)
+        counts = commit(context, rows, counts, retries, retried=plan.repeats)
     context.progress.finish()
     return counts
 
 
-def _outcomes(context: JobContext, portion: "DataFrame", tasks: int) -> "DataFrame":
+def _outcomes(context: JobContext, portion: "DataFrame", tasks: int, *, retried: bool) -> "DataFrame":
     unread = _unread_rows(portion.where("reason IS NOT NULL"))
-    return unread.unionByName(_sanitised_rows(context, portion.where("reason IS NULL"), tasks))
+    return unread.unionByName(_sanitised_rows(context, portion.where("reason IS NULL"), tasks, retried=retried))
 
 
-def _sanitised_rows(context: JobContext, files: "DataFrame", tasks: int) -> "DataFrame":
+def _sanitised_rows(context: JobContext, files: "DataFrame", tasks: int, *, retried: bool) -> "DataFrame":
     """One row per file: the columns of photos, those of FILE, and `fresh` where the photo has to be written."""
     import pyarrow as pa
     from pyspark.sql import Window
@@ -46,7 +48,11 @@ def _sanitised_rows(context: JobContext, files: "DataFrame", tasks: int) -> "Dat
 
     read = contents(context, files, tasks)
     read = read.withColumn("photo_id", F.coalesce("photo_id", stand_in(F.col("micros"))))
-    known = settled_photos(context.lakehouse.read(PHOTOS.name)).withColumn("known", F.lit(True))
+    known = context.lakehouse.read(PHOTOS.name).select("photo_id")
+    if retried:
+        # What is tried again is not known: neither the file nor its copies.
+        known = known.join(files.where("failed_as IS NOT NULL"), F.col("failed_as") == F.col("photo_id"), "left_anti")
+    known = known.withColumn("known", F.lit(True))
     first = F.row_number().over(Window.partitionBy("photo_id").orderBy("path", "micros")) == 1
     # One shuffle of the bytes brings equal photos together; a fixed number of tasks, as adaptive execution would
     # make one of many small photos, and decode on one core.
@@ -57,7 +63,8 @@ def _sanitised_rows(context: JobContext, files: "DataFrame", tasks: int) -> "Dat
             ("path", pa.string()),
             ("micros", pa.int64()),
             ("length", pa.int64()),
-            ("retried", pa.bool_()),
+            ("failed_as", pa.string()),
+            ("tried", pa.int32()),
             ("fresh", pa.bool_()),
             ("problem", pa.string()),
         ]

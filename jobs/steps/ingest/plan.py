@@ -1,22 +1,23 @@
-"""What there is to do: files at the source that the tables do not know, or know only by a failure worth another try."""
+"""What there is to do: files at the source that the tables do not know, or know by a failure worth another try."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jobs.job.context import JobContext
+from jobs.job.retries import Retries
 from jobs.lakehouse.contracts import PHOTO_FILES
 from jobs.lakehouse.snapshot import Snapshot
 from jobs.lakehouse.writes import Wave, stage
-from jobs.steps.ingest.listing import absent, listing
+from jobs.steps.ingest.comparison import BACK, GONE, KEY, NEW, RETRY, Known, compared
+from jobs.steps.ingest.listing import absent, listing, photos_place
+from udfs.errors import InputError
 from udfs.functions.list_files import ABSENT
-from udfs.outcome import ErrorCode, Status
+from udfs.outcome import ErrorCode
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame
+    from pyspark.sql import DataFrame, Row
 
-KEY = list(PHOTO_FILES.key)
-FILE = ["path", "micros", "length", "retried"]
-RETRYABLE = [str(code) for code in ErrorCode if code.retryable]
+FILE = ["path", "micros", "length", "failed_as", "tried"]
 WAVE = "wave"
 WAVE_FILES = 2000
 FILES_PER_CORE = 250
@@ -27,18 +28,27 @@ FILES_PER_TASK = 16
 
 @dataclass(frozen=True)
 class Plan:
-    """The files to do, staged: path, micros, length, retried (it failed before), reason (why it is not to be read)."""
+    """What one comparison of source and tables found. `frame` are the files to do, staged: path, micros, length,
+    failed_as (the photo_id that stands for its failure), tried (how often), reason (why it is not to be read)."""
 
     frame: "DataFrame"
     files: int
     changed: int
     """Of these, under a path that is known with other contents."""
     retried: int
+    """Of these, known by a failure."""
+    repeats: bool
+    """Whether any of them failed before: also where a run that was killed has left only that."""
     waves: int
     tasks: int
     """Tasks that a wave is spread over."""
     problems: list[tuple[str, str]]
     """Folders and files that could not be looked at, and why."""
+    turned: "DataFrame"
+    """Versions of files, by KEY, that are gone from the source or came back, with `state` GONE or BACK; staged."""
+    turns: int
+    """How many these are."""
+    known: Known
 
     def portion(self, number: int) -> "DataFrame":
         """The files of one wave."""
@@ -47,73 +57,29 @@ class Plan:
         return self.frame if self.waves == 1 else self.frame.where(F.col(WAVE) == number)
 
 
-def to_do(snapshot: Snapshot, files: "DataFrame") -> "DataFrame":
-    """Files that photo_files does not hold in this version, and what could not be looked at.
-
-    A failure that may be gone the next time does not count as known: such a file is `retried`.
-    """
-    from pyspark.sql import functions as F
-
-    known = snapshot.read(PHOTO_FILES.name).select(*KEY, "photo_id")
-    failed = retryable_photos(snapshot.read("photos"))
-    if failed.isEmpty():
-        return files.join(known, KEY, "left_anti").withColumn("retried", F.lit(False))
-    pending = files.join(known.join(failed, "photo_id", "left_anti"), KEY, "left_anti")
-    tried = failed.select(F.col("photo_id").alias("stand_in"), F.lit(True).alias("tried"))
-    pending = pending.withColumn("stand_in", stand_in(F.unix_micros("modification_time"))).join(
-        tried, "stand_in", "left"
-    )
-    return pending.withColumn("retried", F.coalesce("tried", F.lit(False))).drop("stand_in", "tried")
-
-
-def retryable_photos(photos: "DataFrame") -> "DataFrame":
-    """Ids of photos whose failure may be gone the next time."""
-    return photos.where(_retryable()).select("photo_id")
-
-
-def settled_photos(photos: "DataFrame") -> "DataFrame":
-    """Ids of all other photos: what became of them stays."""
-    return photos.where(~_retryable()).select("photo_id")
-
-
-def _retryable() -> "Column":
-    from pyspark.sql import functions as F
-
-    return (F.col("status") == str(Status.FAILED)) & F.coalesce(F.col("error_code").isin(RETRYABLE), F.lit(False))
-
-
-def stand_in(micros: "Column") -> "Column":
-    """The photo_id of a file whose bytes cannot be hashed."""
-    from pyspark.sql import functions as F
-
-    return F.sha2(F.concat_ws("|", "path", micros.cast("string"), F.col("length").cast("string")), 256)
-
-
-def stage_plan(context: JobContext, snapshot: Snapshot, tasks: int) -> tuple[Plan, list[Wave]]:
+def stage_plan(context: JobContext, snapshot: Snapshot, tasks: int, retries: Retries) -> tuple[Plan, list[Wave]]:
     """Look for files, and stage those to do; the stagings are to be discarded by whoever works the plan off.
 
     Raises:
-        InputError: there is nothing at ingest.photos.
+        InputError: there is nothing at ingest.photos, or it cannot be listed.
     """
     from pyspark.sql import functions as F
 
     settings, lakehouse = context.settings.ingest, context.lakehouse
     reason = F.when(F.col("length") > settings.maximum_bytes, F.lit(str(ErrorCode.TOO_MANY_BYTES)))
     reason = reason.when(F.col("length") == 0, F.lit(str(ErrorCode.EMPTY)))
-    micros = F.unix_micros("modification_time").alias("micros")
-    pending = to_do(snapshot, found_files(context, tasks))
-    found = stage(
-        lakehouse,
-        pending.select("path", micros, "length", "retried", "problem", reason.alias("reason")),
-        context.run_id,
-    )
+    differing, told = compared(snapshot, found_files(context, tasks), settings, retries)
+    found = stage(lakehouse, differing.withColumn("reason", reason), context.run_id)
     staged = [found]
     try:
         problems = [] if found.rows == 0 else _problems(found.frame)
-        if any(problem == ABSENT for _, problem in problems):
-            raise absent(settings)
-        files = found.frame.where("problem IS NULL").drop("problem")
-        number = found.rows - len(problems)
+        _check_place(settings.photos or "", photos_place(settings), problems)
+        to_do = found.frame.where(F.col("state").isin(NEW, RETRY))
+        counted = {} if found.rows == 0 else {row["state"]: row for row in _counted(found.frame)}
+        number = sum(counted[state]["files"] for state in (NEW, RETRY) if state in counted)
+        retried = counted[RETRY]["files"] if RETRY in counted else 0
+        repeats = any(row["failed"] for row in counted.values())
+        files = to_do.select(*FILE, "reason")
         size = settings.wave_photos or max(WAVE_FILES, FILES_PER_CORE * tasks)
         waves = -(-number // size)
         if waves > 1:
@@ -123,24 +89,64 @@ def stage_plan(context: JobContext, snapshot: Snapshot, tasks: int) -> tuple[Pla
             staged.append(ordered)
             files = ordered.frame
         spread = settings.partitions or max(1, min(tasks, -(-number // FILES_PER_TASK)))
-        retried = files.where("retried").count() if number else 0
         changed = _changed(files, snapshot) if number else 0
-        return Plan(files, number, changed, retried, waves, spread, problems), staged
+        turns = sum(row["turned"] for row in counted.values())
+        turned = found.frame.withColumn("modification_time", F.timestamp_micros("micros"))
+        turned = turned.where((F.col("state") == GONE) | F.col("was_gone"))
+        turned = turned.select(*KEY, F.when(F.col("state") == GONE, GONE).otherwise(BACK).alias("state"))
+        return Plan(files, number, changed, retried, repeats, waves, spread, problems, turned, turns, told()), staged
     except BaseException:
         for wave in staged:
             wave.discard()
         raise
 
 
+def files_to_do(context: JobContext, snapshot: Snapshot, tasks: int, retries: Retries) -> int:
+    """How many files a run would do; stages nothing.
+
+    Raises:
+        InputError: there is nothing at ingest.photos, or it cannot be listed.
+    """
+    from pyspark.sql import functions as F
+
+    settings = context.settings.ingest
+    differing, _ = compared(snapshot, found_files(context, tasks), settings, retries)
+    wanted = F.count_if(F.col("state").isin(NEW, RETRY))
+    place = photos_place(settings)
+    at_place = F.collect_set(F.when(F.regexp_replace("path", "^file:", "") == place, F.col("problem")))
+    counted = differing.agg(wanted, at_place).collect()[0]
+    _check_place(settings.photos or "", place, [(place, problem) for problem in counted[1]])
+    return int(counted[0])
+
+
 def found_files(context: JobContext, tasks: int) -> "DataFrame":
-    """Every file version to compare with the tables: path, modification_time, length and problem."""
+    """The file versions that there are now: path, modification_time, length and problem."""
     from pyspark.sql import functions as F
 
     if not context.settings.ingest.auto_loader:
         return listing(context, tasks)
-    # A file that was reported twice, after a lost checkpoint, is one file.
-    reported = context.lakehouse.read("source_files").select(*KEY).distinct()
-    return reported.withColumn("problem", F.lit(None).cast("string"))
+    # Auto Loader tells of every version that there was, and of one twice after a lost checkpoint.
+    reported = context.lakehouse.read("source_files").groupBy("path")
+    newest = reported.agg(F.max(F.struct("modification_time", "length")).alias("newest"))
+    return newest.select("path", "newest.*", F.lit(None).cast("string").alias("problem"))
+
+
+def _counted(found: "DataFrame") -> "list[Row]":
+    from pyspark.sql import functions as F
+
+    turned = F.count_if((F.col("state") == GONE) | F.col("was_gone")).alias("turned")
+    again = F.count_if(F.col("state").isin(NEW, RETRY) & F.col("failed_as").isNotNull()).alias("failed")
+    return found.groupBy("state").agg(F.count(F.lit(1)).alias("files"), again, turned).collect()
+
+
+def _check_place(setting: str, place: str, problems: list[tuple[str, str]]) -> None:
+    for path, problem in problems:
+        if problem == ABSENT:
+            raise absent(setting)
+        if path.removeprefix("file:").rstrip("/") == place.removeprefix("file:").rstrip("/"):
+            raise InputError(
+                f"ingest.photos = {setting}: {problem}; nothing was changed. Ingest again once it can be listed."
+            )
 
 
 def _problems(found: "DataFrame") -> list[tuple[str, str]]:
@@ -149,5 +155,5 @@ def _problems(found: "DataFrame") -> list[tuple[str, str]]:
 
 
 def _changed(files: "DataFrame", snapshot: Snapshot) -> int:
-    new = files.where("NOT retried").select("path")
+    new = files.where("failed_as IS NULL").select("path")
     return new.join(snapshot.read(PHOTO_FILES.name).select("path"), "path", "left_semi").count()

@@ -10,6 +10,7 @@ from jobs.lakehouse.places import located
 from jobs.steps.ingest.listing import is_local, walked
 from jobs.steps.ingest.table_columns import column_names, find_column
 from udfs.errors import InputError, first_line
+from udfs.functions.list_files import LEFT_OUT
 from udfs.functions.read_records import read_records, record_fields, table_records
 from udfs.records.columns import Wanted
 from udfs.records.form import FOR_LISTING, Kind, form_of
@@ -75,7 +76,8 @@ def listed(context: JobContext, source: Source) -> "DataFrame":
     if source.in_files() and is_local(place):
         glob, recursive = (_option(source, name) for name in FOR_LISTING)
         recurses = (recursive or "").lower() == "true"
-        return walked(context.spark, place, glob=glob or "*", recursive=recurses, tasks=1)
+        found = walked(context.spark, place, glob=glob or "*", recursive=recurses, tasks=1)
+        return found.where(F.col("problem").isNull() | ~F.col("problem").isin(*LEFT_OUT))
     reader = context.spark.read.format("binaryFile")
     for key, value in source.options.items():
         reader = reader.option(key, value)

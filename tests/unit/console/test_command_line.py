@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.console.command_line import JOBS, run_command_line
+from jobs.console.command_line import JOBS, run_command_line, with_values
 from jobs.job.report import Counts, Report
 from jobs.job.spec import Job
 from udfs.errors import InputError
@@ -217,3 +217,17 @@ def test_every_job_is_in_the_help(capfd):
     out = capfd.readouterr().out
     for name in [*JOBS, "doctor"]:
         assert f"\n  {name} " in out
+
+
+@pytest.mark.parametrize(
+    ("typed", "read"),
+    [
+        (["ingest", "--retry-failed"], ["ingest", "--retry-failed=all"]),
+        (["embed", "--retry-failed", "--json"], ["embed", "--retry-failed=all", "--json"]),
+        (["ingest", "--retry-failed", "corrupt", "--json"], ["ingest", "--retry-failed", "corrupt", "--json"]),
+        (["ingest", "--retry-failed=corrupt"], ["ingest", "--retry-failed=corrupt"]),
+        ([], []),
+    ],
+)
+def test_what_failed_is_tried_again_with_or_without_naming_a_code(typed, read):
+    assert with_values(typed) == read

@@ -7,7 +7,16 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from udfs.functions.list_files import ABSENT, FILES_SCHEMA, FOLDERS_SCHEMA, list_files, split_folders
+from udfs.functions.list_files import (
+    ABSENT,
+    CIRCLE,
+    FILES_SCHEMA,
+    FOLDERS_SCHEMA,
+    HIDDEN,
+    NO_FILE,
+    list_files,
+    split_folders,
+)
 from udfs.functions.read_files import read_files
 
 NOBODY = 65_534
@@ -22,7 +31,7 @@ def put(path, content=b"x"):
 def listed(place, *, glob="*", recursive=True, enough=2):
     folders = list(split_folders(str(place), recursive=recursive, enough=enough)(iter([])))
     assert all(batch.schema == FOLDERS_SCHEMA for batch in folders)
-    batches = list(list_files(glob)(iter(folders)))
+    batches = list(list_files(glob, recursive=recursive)(iter(folders)))
     assert all(batch.schema == FILES_SCHEMA for batch in batches)
     return [row for batch in batches for row in batch.to_pylist()]
 
@@ -61,10 +70,20 @@ def test_names_that_other_programs_stumble_over(tmp_path):
     odd += ["back\\slash.jpg", "new\nline.jpg", "_DSC0001.JPG", "_urgent/p.jpg"]
     for name in odd:
         put(tmp_path / name)
-    put(tmp_path / ".hidden" / "no.jpg")
-    for name in ("._resource.jpg", ".DS_Store", "_SUCCESS", "_committed_12"):
-        put(tmp_path / name)
     assert names(listed(tmp_path), tmp_path) == sorted(odd)
+
+
+@pytest.mark.parametrize("enough", [1, 100])
+def test_what_is_left_out_is_told(tmp_path, enough):
+    put(tmp_path / ".hidden" / "no.jpg")
+    hidden = ("._resource.jpg", ".DS_Store", "_SUCCESS", "_committed_12")
+    for name in (*hidden, "deep/.hidden.jpg"):
+        put(tmp_path / name)
+    os.mkfifo(tmp_path / "pipe.jpg")
+    rows = {row["path"].removeprefix(f"file:{tmp_path}/"): row["problem"] for row in listed(tmp_path, enough=enough)}
+    assert rows == dict.fromkeys((*hidden, ".hidden", "deep/.hidden.jpg"), HIDDEN) | {"pipe.jpg": NO_FILE}
+    shallow = listed(tmp_path, enough=enough, recursive=False, glob="*.jpg")
+    assert sorted(row["problem"] for row in shallow) == [HIDDEN, NO_FILE]
 
 
 def test_a_name_that_is_no_utf_8_is_listed_and_can_be_read(tmp_path):
@@ -109,11 +128,20 @@ def test_links_are_followed_but_not_in_circles(tmp_path):
     (tmp_path / "real" / "up").symlink_to(tmp_path)
     (tmp_path / "again").symlink_to(tmp_path / "real")
     (tmp_path / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
-    assert names(listed(tmp_path), tmp_path) == ["again/a.jpg", "gone.jpg", "real/a.jpg"]
     (tmp_path / "itself").symlink_to("itself")
     rows = {row["path"].removeprefix(f"file:{tmp_path}/"): row["problem"] for row in listed(tmp_path)}
     assert rows.pop("itself") == "Too many levels of symbolic links"
-    assert rows == dict.fromkeys(("again/a.jpg", "gone.jpg", "real/a.jpg"))
+    circles = dict.fromkeys(("real/up", "again/up"), CIRCLE)
+    assert rows == dict.fromkeys(("again/a.jpg", "gone.jpg", "real/a.jpg")) | circles
+
+
+def test_two_folders_that_link_to_each_other_are_told_once_each(tmp_path):
+    for one, other in (("a", "b"), ("b", "a")):
+        put(tmp_path / one / f"{one}.jpg")
+        (tmp_path / one / "link").symlink_to(tmp_path / other)
+    rows = {row["path"].removeprefix(f"file:{tmp_path}/"): row["problem"] for row in listed(tmp_path)}
+    files = dict.fromkeys(("a/a.jpg", "b/b.jpg", "a/link/b.jpg", "b/link/a.jpg"))
+    assert rows == files | dict.fromkeys(("a/link/link", "b/link/link"), CIRCLE)
 
 
 def test_a_folder_that_may_not_be_read_is_told_and_the_rest_listed():

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from jobs.steps.ingest.paths import folder_of, java_pattern, literal_path, without_scheme
+from jobs.steps.ingest.paths import java_pattern, literal_path, without_scheme
 from udfs.errors import SettingsError
 from udfs.records.names import nearest
 
@@ -31,14 +31,6 @@ def test_an_unusable_pattern_is_refused_in_one_line(pattern, message):
 def test_nearest_names_come_first():
     assert nearest("claim_no", ["policy", "claim_number", "x"]).startswith("claim_number")
     assert nearest("claim_no", []) == "none"
-
-
-@pytest.mark.parametrize(
-    ("place", "folder"),
-    [("/a/b/", "/a/b"), ("/a/b*/c", "/a"), ("/a/{x,y}", "/a"), ("bucket/photos", "bucket/photos"), ("/a/x [1]", "/a")],
-)
-def test_the_folder_in_which_a_place_lies(place, folder):
-    assert folder_of(place) == folder
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 import dataclasses
 import re
 import shutil
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -183,25 +182,6 @@ def test_the_index_follows_adds_changes_and_deletes(tables, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_photo_that_no_file_holds_any_more_leaves_and_comes_back(tables):
-    now = datetime.now(UTC)
-
-    def file(path, number, gone_at=None):
-        row = {"path": path, "modification_time": now, "length": 1, "photo_id": photo_id(number), "gone_at": gone_at}
-        tables.append("photo_files", [row])
-
-    synced(tables)
-    file("/a.jpg", 1, gone_at=now)
-    file("/b.jpg", 2, gone_at=now)
-    file("/moved/b.jpg", 2)
-    assert did(synced(tables))[2:] == (0, 0, 1)
-    assert held(tables).keys() == {2, 3}
-    file("/again.jpg", 1)
-    assert did(synced(tables))[2:] == (1, 0, 0)
-    assert held(tables).keys() == {1, 2, 3}
-    proved(tables)
-
-
 def test_passages_are_rows_as_photos_are(tables):
     tables.append("passages", [{"passage_id": photo_id(7), "text": "Hail broke the windscreen"}])
     tables.append("claim_passages", [{"claim_id": "C-2", "passage_id": photo_id(7), "position": 0}])

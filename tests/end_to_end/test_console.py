@@ -75,6 +75,7 @@ def test_doctor_names_what_is_missing_and_how_to_mend_it(tmp_path, demo_input, c
     assert not (tmp_path / "no-jars").exists()
 
 
+@pytest.mark.slow
 def test_a_missing_directory_is_one_line_and_a_failed_report(tmp_path, demo_input, claimlens):
     nowhere = f"ingest.photos={tmp_path}/nowhere"
     answer = claimlens("ingest", "--json", *place(tmp_path, demo_input, nowhere))

@@ -48,6 +48,7 @@ def test_what_the_flow_indexed_is_found_and_a_photo_finds_itself(tmp_path, finis
     assert (tmp_path / "hits.html").read_text().count("data:image/jpeg;base64,") == 1 + len(like["hits"])
 
 
+@pytest.mark.slow
 def test_a_second_run_infers_nothing(finished, demo_input, claimlens):
     second = claimlens("run", "--json", *place(finished.folder, demo_input)).report
     assert second["photos_embedded"] == 0

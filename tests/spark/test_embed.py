@@ -112,6 +112,7 @@ def test_a_job_reports_its_processes_loads_and_where_the_time_went(context):
     assert sum(details["stage_seconds"].values()) > 0
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_costs_a_retry_and_no_photo(context, tmp_path):
     from udfs.functions.embed import EMBEDDING_SCHEMA, embed_photo_batches
 
@@ -277,6 +278,7 @@ def test_too_many_failures_stop_the_job_and_keep_what_was_done(spark, tmp_path, 
     assert context.lakehouse.read("embeddings").count() == 3
 
 
+@pytest.mark.slow
 def test_a_vision_only_model_embeds_photos_and_no_passages(spark, tmp_path, tmp_path_factory):
     model = build_vit(tmp_path_factory.mktemp("models") / "vit")
     context = JobContext.create(settings_in(tmp_path, f"models.photo.name={model}"))

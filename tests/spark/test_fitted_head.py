@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import pytest
 from sklearn.linear_model import LogisticRegression
 
 from jobs import assess, classify
@@ -32,6 +33,7 @@ class FittedHead:
         return decide(self.taxonomy, probabilities(self.taxonomy, array / norms @ self.weights + self.bias))
 
 
+@pytest.mark.slow
 def test_a_fitted_head_classifies_and_assesses_through_the_same_jobs(spark, tmp_path):
     generator = np.random.default_rng(0)
     vectors = generator.normal(size=(40, 6)).astype(np.float32)

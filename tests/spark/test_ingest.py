@@ -341,6 +341,7 @@ def test_a_delivery_links_its_own_photos_and_leaves_those_of_an_earlier_one(plac
     assert found == {("C-1", "b1/1.jpg"), ("C-2", "b1/2.jpg"), ("C-9", "b2/2.jpg"), ("C-10", "b2/3.jpg")}
 
 
+@pytest.mark.slow
 def test_what_is_unchanged_is_not_read_again_and_what_changed_is(place):
     put(place.photos / "C-1" / "a.jpg", photo_bytes(1))
     first = place.ingest(place.claims([CLAIM]))

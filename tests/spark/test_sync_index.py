@@ -194,6 +194,7 @@ def test_passages_are_rows_as_photos_are(tables):
     assert not on_disk(tables.context.settings.index.root, "windscreen")
 
 
+@pytest.mark.slow
 def test_what_is_deleted_leaves_no_bytes_even_when_the_run_was_killed_before_the_purge(tables, monkeypatch):
     tables.delete("claims", "claim_id", "C-1")
     tables.claims(C_1="Minor Damage erased-claimant")
@@ -243,6 +244,7 @@ def test_a_new_classifier_relabels_and_rewrites_no_vector(tables, monkeypatch):
     assert (did(back), back["checksum"]) == (("done", "incremental", 0, 3, 0), first["checksum"])
 
 
+@pytest.mark.slow
 def test_many_new_photos_are_written_by_the_executors(tables, monkeypatch):
     synced(tables)
     monkeypatch.setattr(lance_writer, "SMALL_ROWS", 2)
@@ -319,6 +321,7 @@ def test_a_table_that_was_made_anew_rebuilds_the_index(tables_created, tables):
     assert [claim["reported_severity"] for claim in held(fresh)[1].claims] == [None]
 
 
+@pytest.mark.slow
 def test_a_change_feed_that_was_vacuumed_rebuilds_the_index_and_says_so(tables):
     synced(tables)
     tables.predict([1], "severe")

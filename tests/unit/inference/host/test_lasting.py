@@ -6,6 +6,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.unit.inference.faulty_encoder import batch, mixed_photos
 from tests.unit.inference.host.hosts import hosts_apart
 from udfs.inference.host.client import run_task
@@ -45,6 +47,7 @@ def command(photo: Path, clip: ModelReference, key: str, folder: Path) -> str:
     return ran.stdout.strip()
 
 
+@pytest.mark.slow
 def test_commands_one_after_the_other_share_a_host_which_ends_when_it_is_idle(clip, tmp_path):
     photo = tmp_path / "photo.jpg"
     photo.write_bytes(PHOTOS[0])

@@ -86,6 +86,7 @@ def test_a_task_under_which_every_host_ends_fails_in_one_line(monkeypatch):
     assert "\n" not in str(told.value)
 
 
+@pytest.mark.slow
 def test_a_host_that_is_stopped_is_ended_within_the_deadline_and_a_retry_succeeds(monkeypatch):
     monkeypatch.setattr(health, "ANSWER_SECONDS", 1.0)
     stopped = process(embedded("good", many(10)))

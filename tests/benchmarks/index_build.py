@@ -1,17 +1,21 @@
-"""Building and asking an index of random clusters: `python -m tests.benchmarks.index_build --rows 100000`.
+"""Building and asking an index: python -m tests.benchmarks.index_build, each size in a process of its own.
 
-Rows are made by the executors, written and indexed as sync-index does, and searched as a search does; recall is against
-a comparison of every vector. Prints one JSON line.
+Synthetic rows around 2,000 centres, as hard as photos of like cars: hundreds of neighbours are nearly as near as the
+nearest. They lie in files first, so that memory is the build's alone; then they are written and indexed as sync-index
+does it, and asked for as a search does. Recall is against a comparison of every vector.
 """
 
 import argparse
 import json
-import resource
+import os
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -20,50 +24,109 @@ from numpy.typing import NDArray
 from jobs.index.filters import Filter, parse_filter
 from jobs.index.opening import open_reader, open_writer
 from jobs.index.protocol import IndexReader
-from jobs.index.schemas import index_schema, spark_columns
+from jobs.index.schemas import KEY, index_schema, spark_columns
 from jobs.settings.sections import IndexSettings, SparkSettings
+from jobs.steps.sync_index.sync import ROWS_PER_TASK
+from tests.benchmarks.measure import PeakMemory
+from tests.benchmarks.results import put_between_markers
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 Vectors = NDArray[np.float32]
 MODEL = "benchmark"
-CLUSTERS = 2000
+CENTRES = 2000
 QUERIES = 50
+ARCHIVE = 100_000_000
+"""Photos for which the figures are projected."""
+CORES = 2
 
 
 def main() -> None:
-    """Build, search, measure."""
+    """Measure each size; print the table, or put it into a page."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--rows", nargs="+", type=int, default=[100_000, 1_000_000])
     parser.add_argument("--dimension", type=int, default=512)
-    parser.add_argument("--root", default=None)
+    parser.add_argument("--update", type=Path, help="Markdown page with index markers")
+    parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        sys.stdout.write(json.dumps(measured(options.rows, options.dimension, options.root or folder)) + "\n")
+    if options.alone:
+        with tempfile.TemporaryDirectory() as folder:
+            sys.stdout.write(json.dumps(measured(options.rows[0], options.dimension, Path(folder))) + "\n")
+        return
+    text = table([_in_its_own_process(rows, options.dimension) for rows in options.rows])
+    if options.update:
+        put_between_markers(options.update, "index", text)
+    sys.stdout.write(text)
 
 
-def measured(rows: int, dimension: int, root: str) -> dict[str, float]:
-    """Seconds of the build's parts, milliseconds of a search, recall at 10, and the driver's memory."""
-    from jobs.spark.session import spark_session
+def _in_its_own_process(rows: int, dimension: int) -> dict[str, float]:
+    command = [sys.executable, "-m", "tests.benchmarks.index_build", "--alone", "--rows", str(rows)]
+    done = subprocess.run([*command, "--dimension", str(dimension)], stdout=subprocess.PIPE, text=True, check=True)
+    answer: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
+    return answer
 
-    spark = spark_session(SparkSettings(master="local[2,4]", shuffle_partitions=2, driver_memory="1g"))
+
+def measured(rows: int, dimension: int, folder: Path) -> dict[str, float]:
+    """Seconds and peak memory of the build, bytes on disk, recall at 10 and milliseconds of a search."""
     schema = index_schema(dimension)
-    tasks = max(2, rows // 65_536)
-    numbers = spark.range(0, rows, numPartitions=tasks)
+    spark = _session()
+    numbers = spark.range(0, rows, numPartitions=max(2, rows // ROWS_PER_TASK))
     made = numbers.mapInArrow(partial(row_batches, schema=schema), spark_columns(schema, schema.names))
-    settings = IndexSettings(root=root)
-    started = time.monotonic()
-    open_writer(settings, MODEL, dimension).replace(made)
-    built = time.monotonic() - started
-    answer: dict[str, float] = {"rows": rows, "dimension": dimension, "build_s": round(built, 1)}
+    made.write.parquet(f"{folder}/rows")
+    spark.stop()
+    spark = _session()
+    source = spark.read.parquet(f"{folder}/rows").repartition(max(1, -(-rows // ROWS_PER_TASK)), *KEY)
+    settings = IndexSettings(root=f"{folder}/index")
+    with PeakMemory(os.getpid()) as memory:
+        started = time.monotonic()
+        open_writer(settings, MODEL, dimension).replace(source)
+        built = time.monotonic() - started
+    spark.stop()
+    held = sum(file.stat().st_size for file in Path(settings.root).rglob("*") if file.is_file())
+    answer = {"rows": rows, "dimension": dimension, "build_s": built, "memory_bytes": memory.bytes, "disk_bytes": held}
     reader = open_reader(settings, MODEL)
     reader.nearest(vectors_of(np.arange(1), dimension), 10)
     asked = vectors_of(np.arange(rows, rows + QUERIES), dimension)
     answer |= _searched("plain", reader, asked, [], exact_of(asked, rows, dimension, 1))
     filters = [parse_filter("amount_total >= 99")]
     answer |= _searched("one_percent", reader, asked, filters, exact_of(asked, rows, dimension, 100))
-    answer["driver_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    answer["largest_child_mb"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
-    spark.stop()
     return answer
+
+
+def table(figures: list[dict[str, float]]) -> str:
+    """A row for each size, and one that projects the largest to ARCHIVE rows."""
+    lines = [
+        "| rows | built in | rows/s and core | peak memory | on disk | recall@10 | a search, median and 95 % "
+        "| under a filter that leaves 1 %: recall@10 | median and 95 % |",
+        "| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for one in figures:
+        speed = one["rows"] / one["build_s"] / CORES
+        lines.append(
+            f"| {one['rows']:,} | {one['build_s']:.0f} s | {speed:,.0f} | {one['memory_bytes'] / 2**30:.1f} GiB "
+            f"| {one['disk_bytes'] / 2**30:.2f} GiB | {one['plain_recall']:.3f} "
+            f"| {one['plain_median_ms']:.0f} and {one['plain_p95_ms']:.0f} ms "
+            f"| {one['one_percent_recall']:.3f} "
+            f"| {one['one_percent_median_ms']:.0f} and {one['one_percent_p95_ms']:.0f} ms |"
+        )
+    largest = max(figures, key=lambda one: one["rows"])
+    speed = largest["rows"] / largest["build_s"] / CORES
+    times = ARCHIVE / largest["rows"]
+    lines += [
+        "",
+        f"{largest['dimension']:.0f} numbers a vector, {CORES} cores. On paper, {ARCHIVE / 10**6:.0f} "
+        f"million, from the largest: {ARCHIVE / speed / 3600:,.0f} core hours where work grows with the rows (written, and placed "
+        f"among the centroids; these grow as the square root, so that placing, a part of it, takes up to "
+        f"{times**0.5:.0f} times as long for each row), and {largest['disk_bytes'] * times / 2**40:.2f} TiB on disk.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _session() -> "SparkSession":
+    from jobs.spark.session import spark_session
+
+    return spark_session(SparkSettings(master=f"local[{CORES},4]", shuffle_partitions=CORES, driver_memory="1g"))
 
 
 def _searched(
@@ -77,17 +140,17 @@ def _searched(
         times.append(time.monotonic() - started)
         hits += len({int(row.entity_id, 16) for row in found} & set(truth))
     return {
-        f"{name}_recall_at_10": round(hits / (10 * len(asked)), 4),
-        f"{name}_median_ms": round(1000 * float(np.median(times)), 1),
-        f"{name}_p95_ms": round(1000 * float(np.quantile(times, 0.95)), 1),
+        f"{name}_recall": hits / (10 * len(asked)),
+        f"{name}_median_ms": 1000 * float(np.median(times)),
+        f"{name}_p95_ms": 1000 * float(np.quantile(times, 0.95)),
     }
 
 
 def vectors_of(numbers: NDArray[np.int64], dimension: int) -> Vectors:
     """The unit vectors [n, dimension] of these rows: a cluster's centre and noise, the same whoever asks."""
-    centres = np.random.default_rng(1).normal(size=(CLUSTERS, dimension)).astype(np.float32)
+    centres = np.random.default_rng(1).normal(size=(CENTRES, dimension)).astype(np.float32)
     noise = np.stack([np.random.default_rng(int(number)).normal(size=dimension) for number in numbers])
-    vectors = centres[numbers * 7919 % CLUSTERS] + noise.astype(np.float32)
+    vectors = centres[numbers * 7919 % CENTRES] + noise.astype(np.float32)
     unit: Vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     return unit
 

@@ -46,7 +46,7 @@ def run(context: "JobContext") -> Report:
     removed = sum(remove_stale(context, photos) for photos in there if photos.differing)
     status = "done" if waiting or removed else "nothing_to_do"
     details = details | {"stale_removed": removed}
-    details = details | current_distributions(context, head) | identities(context, snapshot, status)
+    details = details | current_distributions(context, head) | identities(context, snapshot)
     return Report(
         "classify",
         context.run_id,

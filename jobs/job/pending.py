@@ -43,6 +43,13 @@ class Pending:
     total: int = 0
     differing: Sequence[int] = field(default=(), repr=False)
     retried: int = 0
+    among: "DataFrame | None" = field(default=None, repr=False)
+    """entity_id of the few rows that may be pending or stale, where these are known (followed.py)."""
+
+    @property
+    def differs(self) -> bool:
+        """Whether anything may be pending or stale."""
+        return bool(self.differing) or self.among is not None
 
     @property
     def keys(self) -> "DataFrame":
@@ -68,9 +75,11 @@ class Pending:
         """entity_id of every row of the source as it is now, and not as it was pinned."""
         if self.entity == "photo":
             return embeddable_photos(lakehouse.read(PHOTOS.name)).select(KEY)
-        return _passages(lakehouse.read(PASSAGES.name)).select(KEY)
+        return passages(lakehouse.read(PASSAGES.name)).select(KEY)
 
     def _within(self, rows: "DataFrame") -> "DataFrame":
+        if self.among is not None:
+            return rows.join(self.among.hint("broadcast"), KEY, "left_semi")
         if not self.differing:
             return rows.limit(0)
         if len(self.differing) > BUCKETS // 4:  # nearly all there is
@@ -78,24 +87,30 @@ class Pending:
         return rows.where(_bucket().isin(list(self.differing)))
 
 
-def pending_entities(
+def entities_of(
     context: JobContext, snapshot: "Snapshot", model_key: str, *, has_text: bool, retries: Retries | None = None
 ) -> list[Pending]:
-    """What may be embedded, photos first, compared with the vectors there are. A table that is absent, or that nobody
-    has filled yet, is left out: vectors that came with a migration wait there for their passages. What failed is
+    """What may be embedded, photos first, with the vectors there are, not compared yet. A table that is absent, or that
+    nobody has filled yet, is left out: vectors that came with a migration wait there for their passages. What failed is
     tried again as `retries` says; None: as the settings do."""
     settings = context.settings.embed
     sources: dict[str, DataFrame] = {}
     if settings.photos and snapshot.versions.get(PHOTOS.name):
         sources["photo"] = embeddable_photos(snapshot.read(PHOTOS.name))
     if settings.passages and has_text and snapshot.versions.get(PASSAGES.name):
-        sources["passage"] = _passages(snapshot.read(PASSAGES.name))
+        sources["passage"] = passages(snapshot.read(PASSAGES.name))
     due = (retries or retries_of(context, None)).due()
     vectors = snapshot.read(EMBEDDINGS.name).select(*EMBEDDINGS.key, "attempts", due.alias("due"))
-    found = [
+    return [
         Pending(entity, source, vectors.where(f"entity = '{entity}'"), model_key) for entity, source in sources.items()
     ]
-    return compared(found)
+
+
+def pending_entities(
+    context: JobContext, snapshot: "Snapshot", model_key: str, *, has_text: bool, retries: Retries | None = None
+) -> list[Pending]:
+    """The entities that may be embedded (see entities_of), compared with the vectors there are."""
+    return compared(entities_of(context, snapshot, model_key, has_text=has_text, retries=retries))
 
 
 def compared(entities: "Sequence[Pending]") -> "list[Pending]":
@@ -131,14 +146,15 @@ def _compared(entities: Sequence[Pending]) -> Mapping[str, tuple[int, Sequence[i
     return {row["entity"]: (int(row["rows"]), tuple(row["differing"]), int(row["due"])) for row in told.collect()}
 
 
-def embeddable_photos(rows: "DataFrame") -> "DataFrame":
-    """Of the photos those that are fine, as a source: entity_id, content, arrived_at."""
+def embeddable_photos(rows: "DataFrame", *more: str) -> "DataFrame":
+    """Of the photos those that are fine, as a source: entity_id, content, arrived_at, and `more` columns."""
     fine = rows.where(f"status = '{Status.OK}'")
-    return fine.selectExpr("photo_id AS entity_id", "jpeg AS content", "ingested_at AS arrived_at")
+    return fine.selectExpr("photo_id AS entity_id", "jpeg AS content", "ingested_at AS arrived_at", *more)
 
 
-def _passages(rows: "DataFrame") -> "DataFrame":
-    return rows.selectExpr("passage_id AS entity_id", "text AS content", "first_seen AS arrived_at")
+def passages(rows: "DataFrame", *more: str) -> "DataFrame":
+    """Passages as a source: entity_id, content, arrived_at, and `more` columns."""
+    return rows.selectExpr("passage_id AS entity_id", "text AS content", "first_seen AS arrived_at", *more)
 
 
 def _bucket() -> "Column":

@@ -26,6 +26,14 @@ class Snapshot:
             return self.spark.createDataFrame([], CONTRACTS[name].schema)
         return self._lakehouse.read(name, self.versions[name])
 
+    def changes(self, name: str, since: int) -> "DataFrame | None":
+        """The table's change feed after the version `since`, up to the pinned one; None where there is nothing."""
+        from pyspark.sql import functions as F
+
+        pinned = self.versions.get(name, -1)
+        feed = self._lakehouse.changes(name, since) if pinned > since else None
+        return None if feed is None else feed.where(F.col("_commit_version") <= pinned)
+
     def ids(self, ids: list[str], column: str = "photo_id") -> "DataFrame":
         """A bounded list of ids as a frame to join with."""
         return self.spark.createDataFrame([(value,) for value in ids], f"{column} STRING")

@@ -55,22 +55,39 @@ def test_every_photo_and_passage_gets_one_unit_vector_and_a_second_run_does_noth
     assert (again.status, again.counts.written, again.counts.skipped) == ("nothing_to_do", 0, len(ids) + 2)
 
 
-def test_tables_that_are_as_the_last_run_left_them_are_not_compared_again(context, tables_created, monkeypatch):
-    first = add_photos(context.lakehouse, [jpeg(colour) for colour in COLOURS[:2]])
-    embed.run(context)
+def test_only_what_has_changed_since_the_last_run_is_looked_at(context, tables_created, monkeypatch):
+    lakehouse = context.lakehouse
+    first = add_photos(lakehouse, [jpeg(colour) for colour in COLOURS[:5]])
+    put_narratives(context, {"c1": "a dented door", "c2": "glass"})
+    execute("embed", embed.run, context)
     quiet = execute("embed", embed.run, context.next_job())
-    with monkeypatch.context() as patch:
-        patch.delattr("jobs.steps.embed.run.pending_entities")
+    with monkeypatch.context() as patch:  # neither is all compared, nor anything sought
+        patch.delattr("jobs.steps.embed.run.entities_of")
         again = execute("embed", embed.run, context.next_job())
-    assert (again.status, again.counts, again.details) == ("nothing_to_do", quiet.counts, quiet.details)
+    assert (again.status, again.counts) == ("nothing_to_do", quiet.counts)
+    new = add_photos(lakehouse, [jpeg(colour) for colour in COLOURS[5:7]])
+    put_narratives(context, {"c1": "a broken lamp", "c2": "glass"})
+    delete_keys(lakehouse, context.spark.createDataFrame([(first[0],)], "photo_id string"), "photos")
+    delete_keys(lakehouse, context.spark.createDataFrame([(first[1],)], "entity_id string"), "embeddings")
+    foreign = lakehouse.read("embeddings").where(F.col("entity_id") == first[2])
+    append_once(lakehouse, foreign.withColumns({"entity_id": F.lit("f" * 64), "run_id": F.lit("other")}), "embeddings")
+    with monkeypatch.context() as patch:
+        patch.delattr("jobs.steps.embed.run.compared")
+        report = execute("embed", embed.run, context.next_job())
+    details = report.details
+    assert (details["photos_embedded"], details["passages_embedded"], details["stale_removed"]) == (3, 1, 3)
+    assert (report.counts.rows_in, details["totals"]) == (8, {"photo": 6, "passage": 2})
+    held = {row["entity_id"] for row in lakehouse.read("embeddings").collect()}
+    assert held == {*first[1:], *new, passage_id("a broken lamp"), passage_id("glass")}
     # The same version of another table: photos are dropped and made anew.
-    shutil.rmtree(context.lakehouse.path("photos").removeprefix("file:"))
+    quiet = execute("embed", embed.run, context.next_job())
+    shutil.rmtree(lakehouse.path("photos").removeprefix("file:"))
     anew = JobContext.create(context.settings)
-    (other,) = add_photos(anew.lakehouse, [jpeg(COLOURS[2])])
-    assert anew.lakehouse.version("photos") == quiet.versions_in["photos"]
+    while anew.lakehouse.exists("photos") is False or anew.lakehouse.version("photos") < quiet.versions_in["photos"]:
+        other = add_photos(anew.lakehouse, [jpeg((len(held), 1, 1))])
+        held = {*held, *other}
     report = embed.run(anew)
-    assert (report.details["photos_embedded"], report.details["stale_removed"]) == (1, len(first))
-    assert {row["entity_id"] for row in anew.lakehouse.read("embeddings").collect()} == {other}
+    assert (report.details["photos_embedded"], report.details["stale_removed"]) == (len(held) - 8, 6)
 
 
 def photos_in(context, partitions: int = 6):

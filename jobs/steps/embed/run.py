@@ -6,11 +6,12 @@ from contextlib import ExitStack
 from typing import Any
 
 from jobs.job.context import JobContext
+from jobs.job.followed import TOTALS, followed, last_run
 from jobs.job.head import entered_head
-from jobs.job.pending import KEY, SOURCES, Pending, pending_entities
+from jobs.job.pending import KEY, SOURCES, Pending, compared, entities_of, pending_entities
 from jobs.job.report import Counts, Report
 from jobs.job.retries import Retries
-from jobs.job.settled import identities, settled
+from jobs.job.settled import UNCOMPARED, identities, settled
 from jobs.lakehouse.contracts import EMBEDDINGS
 from jobs.lakehouse.leftovers import remove_leftovers
 from jobs.lakehouse.plan import Plan, staged_plan
@@ -39,29 +40,36 @@ def embed(context: JobContext, retries: Retries) -> Report:
     lakehouse.ensure(EMBEDDINGS.name)
     remove_leftovers(lakehouse, now=context.clock(), hours=settings.tables.staging_hours)
     snapshot = context.pin(*SOURCES)
-    compared = {"model_key": model.model_key, "compared": _compared(context)}
+    same = {"model_key": model.model_key, "compared": _entities(context)}
     # What still fails may be due by now.
-    left = None if retries.asked else settled(context, "embed", snapshot, {**compared, "still_failing": None})
+    left = None if retries.asked else settled(context, "embed", snapshot, {**same, "still_failing": None})
     if left is not None:
         return left
-    entities = pending_entities(context, snapshot, model.model_key, has_text=model.has_text, retries=retries)
     with ExitStack() as plans:
+        entities = entities_of(context, snapshot, model.model_key, has_text=model.has_text, retries=retries)
+        base = last_run(context, snapshot, same)
+        few = plans.enter_context(followed(context, snapshot, entities, base))
+        entities = compared(entities) if few is None else few
         work = [
             (rows, plans.enter_context(staged_plan(lakehouse, KEY, rows.keys, context.run_id)))
             for rows in entities
-            if rows.differing
+            if rows.differs
         ]
         pending = {rows.entity: 0 for rows in entities} | {rows.entity: plan.rows for rows, plan in work}
         known = sum(rows.total for rows in entities) - sum(pending.values())
         done = _worked_off(context, work, pending, Counts(rows_in=known, skipped=known), retries)
+        stale = sum(_remove_stale(context, rows) for rows in entities if rows.differs)
     details = {
         **_of_model(context),
-        **compared,
+        **same,
+        **identities(context, snapshot),
+        **({UNCOMPARED: base.uncompared} if base is not None and few is not None else {}),
         "photos_embedded": done.embedded.get("photo", 0),
         "passages_embedded": done.embedded.get("passage", 0),
         **_cut(done.work.cut),
         "classified_in_pass": done.classified,
-        "stale_removed": sum(_remove_stale(context, rows) for rows in entities if rows.differing),
+        "stale_removed": stale,
+        TOTALS: {rows.entity: rows.total for rows in entities},
         **done.work.as_details(),
     }
     still = _still_failing(context, snapshot, retries)
@@ -86,11 +94,11 @@ def embed(context: JobContext, retries: Retries) -> Report:
         done.counts,
         versions_in=snapshot.versions,
         versions_out=lakehouse.versions(EMBEDDINGS.name),
-        details=details | identities(context, snapshot, status),
+        details=details,
     )
 
 
-def _compared(context: JobContext) -> list[str]:
+def _entities(context: JobContext) -> list[str]:
     """The entities that this run looks at."""
     wanted = {"photo": context.settings.embed.photos, "passage": context.settings.embed.passages}
     return [entity for entity, asked in wanted.items() if asked]

@@ -113,12 +113,14 @@ def table(figures: list[dict[str, float]]) -> str:
     largest = max(figures, key=lambda one: one["rows"])
     speed = largest["rows"] / largest["build_s"] / CORES
     times = ARCHIVE / largest["rows"]
+    hours, share = ARCHIVE / speed / 3600, times**0.5
     lines += [
         "",
-        f"{largest['dimension']:.0f} numbers a vector, {CORES} cores. On paper, {ARCHIVE / 10**6:.0f} "
-        f"million, from the largest: {ARCHIVE / speed / 3600:,.0f} core hours where work grows with the rows (written, and placed "
-        f"among the centroids; these grow as the square root, so that placing, a part of it, takes up to "
-        f"{times**0.5:.0f} times as long for each row), and {largest['disk_bytes'] * times / 2**40:.2f} TiB on disk.",
+        f"{largest['dimension']:.0f} numbers a vector, {CORES} cores. On paper, from the largest, "
+        f"{ARCHIVE / 10**6:.0f} million: "
+        f"{largest['disk_bytes'] * times / 2**40:.2f} TiB on disk, and between {hours:,.0f} core hours, if all work "
+        f"grew with the rows, and {hours * share:,.0f}, if all of it were placing rows among centroids, of which there "
+        f"are as many as the square root of the rows.",
     ]
     return "\n".join(lines) + "\n"
 

@@ -5,9 +5,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from jobs.job.context import JobContext
 from jobs.lakehouse.contracts import CONTRACTS, TableContract
 from jobs.lakehouse.tables import Lakehouse
 from jobs.settings.sections import TableSettings
+from tests.spark.index_tables import Tables
 
 SHIPPED = dict(CONTRACTS)
 create: Callable[[Lakehouse, TableContract], None] = Lakehouse._create
@@ -42,3 +44,14 @@ def _tables_from_a_template(spark, tmp_path_factory) -> Iterator[None]:
 def tables_created(monkeypatch) -> None:
     """Tables are really created, each with an id of its own."""
     monkeypatch.setattr(Lakehouse, "_create", create)
+
+
+@pytest.fixture
+def tables(spark, settings) -> Tables:
+    """Three photos of a claim, two of them classified, and a claim without any."""
+    made = Tables(JobContext.create(settings))
+    made.lakehouse.ensure("passages", "claim_passages", "claim_assessments")
+    made.add_photos([1, 2, 3])
+    made.claims(C_1="Minor Damage", C_2="Total Loss")
+    made.predict([1, 2], "minor")
+    return made

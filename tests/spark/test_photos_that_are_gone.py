@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from jobs.job.context import JobContext
-from tests.spark.test_sync_index import Tables, did, held, photo_id, proved, synced
+from tests.spark.index_tables import Tables, did, held, photo_id, proved, synced
 
 
 def test_a_photo_that_no_file_holds_any_more_leaves_the_index_and_comes_back(spark, settings):

@@ -26,10 +26,10 @@ demo: setup ## Render claims with photos, classify, index and report them; then 
 	@echo "Runs      $(BIN)/mlflow ui --backend-store-uri sqlite:///.claimlens/demo/mlflow/mlflow.db"
 
 test: setup ## Run the tests; one of them: ARGUMENTS="tests/unit/settings"
-	@$(WITH_JAVA) $(BIN)/python -m pytest -n 2 -m "not slow" $(ARGUMENTS)
+	@$(WITH_JAVA) $(BIN)/python -m pytest -n 3 -m "not slow" $(ARGUMENTS)
 
 test-slow: setup ## Run what takes long: a real cluster, Spark Connect, a killed driver, every job on a finished place
-	@$(WITH_JAVA) $(BIN)/python -m pytest -n 2 -m slow $(ARGUMENTS)
+	@$(WITH_JAVA) $(BIN)/python -m pytest -n 3 -m slow $(ARGUMENTS)
 
 check: setup ## Lint, formatting, types, and the arrows between packages
 	@$(BIN)/ruff check .

@@ -14,7 +14,7 @@ from jobs.settings.sections import Settings, SparkSettings, TableSettings
 
 TESTS = Path(__file__).resolve().parent
 ROOT = TESTS.parent
-SHARED_PROCESSES = ("spark", "end_to_end")
+SHARED_PROCESSES = ("tests/spark/tables", "tests/spark/models", "tests/end_to_end")
 """Folders whose tests share a session, or a finished flow."""
 # How long an example takes depends on how busy the machine is, and says nothing about the code.
 hypothesis_settings.register_profile("claimlens", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -22,12 +22,12 @@ hypothesis_settings.load_profile("claimlens")
 
 
 class ByPlace(LoadScopeScheduling):
-    """With two workers (`-n 2`): a folder that shares its processes goes to one of them as a whole, and the other
-    files, each as a whole, to whichever is free."""
+    """With several workers: a folder that shares its processes goes to one of them as a whole, and the other files,
+    each as a whole, to whichever is free."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        folder = next((name for name in SHARED_PROCESSES if file.startswith(f"tests/{name}/")), None)
+        folder = next((name for name in SHARED_PROCESSES if file.startswith(f"{name}/")), None)
         return folder or file
 
 

@@ -13,7 +13,7 @@ from jobs.steps.assess.evidence import SOURCES, assessments_frame
 from jobs.steps.assess.state import begin, check, finish, read_state
 from jobs.steps.assess.writing import COMPARED
 from tests.conftest import settings_in
-from tests.spark.test_classify import NOW, add_rows, photo_id
+from tests.spark.models.test_classify import NOW, add_rows, photo_id
 from tests.unit.heads.concepts import small_head
 from udfs.errors import ClaimlensError
 

@@ -10,7 +10,7 @@ from jobs.job.context import utc_now
 from jobs.job.retries import Retries, asked_codes
 from jobs.settings.sections import IngestSettings
 from jobs.steps.ingest.comparison import under_now
-from tests.spark.test_ingest import Place, links_of, photo_bytes, put
+from tests.spark.tables.test_ingest import Place, links_of, photo_bytes, put
 from udfs.errors import FailureRateError, InputError, SettingsError
 from udfs.outcome import DependsOn, ErrorCode
 

@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from jobs import assess, classify
 from jobs.job.context import JobContext
 from tests.conftest import settings_in
-from tests.spark.test_classify import add_rows, embedding, photo_id
+from tests.spark.models.test_classify import add_rows, embedding, photo_id
 from udfs.heads.decision import Predictions, checked_vectors, decide, probabilities
 from udfs.heads.taxonomy import Facet, Taxonomy, TaxonomyClass
 

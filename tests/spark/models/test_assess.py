@@ -9,7 +9,7 @@ from jobs import assess, classify
 from jobs.job.context import JobContext
 from jobs.job.report import Report
 from jobs.lakehouse.writes import delete_keys
-from tests.spark.test_classify import SHOWN, add_rows, context_in, embedding, photo_id
+from tests.spark.models.test_classify import SHOWN, add_rows, context_in, embedding, photo_id
 
 CLAIMS = {
     "mismatch": ("Trivial Damage", [0, 2]),

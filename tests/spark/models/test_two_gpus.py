@@ -10,7 +10,7 @@ import pytest
 from tests.models import build_clip
 from tests.unit.images.pictures import encoded, scenery
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 EMBED = """
 import sys
 from pyspark.sql import SparkSession, functions as F

@@ -43,6 +43,7 @@ def test_the_console_script_is_installed_and_helps():
     assert "sync-index" in run.stdout
 
 
+@pytest.mark.slow
 def test_doctor_looks_and_touches_nothing(tmp_path, demo_input, claimlens):
     answer = claimlens("doctor", "--json", *place(tmp_path, demo_input))
     assert "Traceback" not in answer.errors

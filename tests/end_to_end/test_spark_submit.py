@@ -132,6 +132,7 @@ def test_the_archive_carries_the_settings_and_the_demo_model_but_not_the_demo(ar
     assert not [name for name in names if name.startswith(("demo/", "tests/", "notebooks/"))]
 
 
+@pytest.mark.slow
 def test_the_demo_says_where_it_is_to_be_run_when_it_is_not_in_the_archive(archive, interpreter, tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(archive)}
     run = subprocess.run(

@@ -80,6 +80,7 @@ def test_all_tasks_of_a_machine_share_one_process_and_one_load(context, tmp_path
     assert len({row["loads"] for row in rows if row["loads"] is not None}) == 1
 
 
+@pytest.mark.slow
 def test_a_job_reports_its_processes_loads_and_where_the_time_went(context):
     add_photos(context.lakehouse, [jpeg(colour) for colour in COLOURS])
     details = embed.run(context).details
@@ -145,6 +146,7 @@ def test_a_wave_reads_only_the_files_that_arrived_in_it(context):
     assert not read[0] & read[1]
 
 
+@pytest.mark.slow
 def test_what_is_pending_and_stale_is_found_whatever_the_changes_are(context):
     first = add_photos(context.lakehouse, [jpeg(colour) for colour in COLOURS[:5]])
     embed.run(context)
@@ -159,6 +161,7 @@ def test_what_is_pending_and_stale_is_found_whatever_the_changes_are(context):
     assert 0 < len(pending.differing) <= 3  # and nothing else is looked at
 
 
+@pytest.mark.slow
 def test_an_arrival_larger_than_a_wave_is_embedded_in_shares(context):
     ids = add_photos(context.lakehouse, [jpeg(colour) for colour in COLOURS])  # ten, by waves of four
     assert embed.run(context).counts.written == len(ids)
@@ -166,6 +169,7 @@ def test_an_arrival_larger_than_a_wave_is_embedded_in_shares(context):
     assert sorted(row["entity_id"] for row in rows) == sorted(ids)
 
 
+@pytest.mark.slow
 def test_the_function_for_sql_gives_the_jobs_vectors_and_null_where_there_is_none(context, spark):
     from udfs.functions.embed import photo_embedding_udf
 
@@ -183,6 +187,7 @@ def test_the_function_for_sql_gives_the_jobs_vectors_and_null_where_there_is_non
         assert row["vector"] == (None if expected is None else pytest.approx(expected, abs=0.02))
 
 
+@pytest.mark.slow
 def test_vectors_of_passages_and_photos_that_are_gone_go_too(context):
     first, second = add_photos(context.lakehouse, [jpeg(COLOURS[0]), jpeg(COLOURS[1])])
     put_narratives(context, {"c1": "a dented door", "c2": "glass"})
@@ -210,6 +215,7 @@ def test_a_photo_that_does_not_decode_keeps_its_row_with_a_code(context):
     assert failed["error_code"] in report.counts.by_code
 
 
+@pytest.mark.slow
 def test_failures_that_may_pass_are_tried_again_and_others_when_asked(context):
     ids = add_photos(context.lakehouse, [*(jpeg(colour) for colour in COLOURS[:4]), b"not a jpeg"])
     soon, later = context.clock() - timedelta(hours=1), context.clock() + timedelta(hours=1)
@@ -278,6 +284,7 @@ def test_new_photos_are_classified_in_the_same_pass(spark, tmp_path, clip):
     assert classify.run(context.next_job()).status == "nothing_to_do"
 
 
+@pytest.mark.slow
 def test_photos_erased_under_a_running_embed_leave_nothing_behind_once_their_jobs_run_again(
     spark, tmp_path, clip, monkeypatch
 ):

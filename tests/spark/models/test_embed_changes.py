@@ -22,6 +22,7 @@ def context(spark, tmp_path):
     return JobContext.create(settings_in(tmp_path, f"models.photo.name={model}", "embed.classify=false"))
 
 
+@pytest.mark.slow
 def test_only_what_has_changed_since_the_last_run_is_looked_at(context, tables_created, monkeypatch):
     lakehouse = context.lakehouse
     first = add_photos(lakehouse, [jpeg(colour) for colour in COLOURS[:5]])

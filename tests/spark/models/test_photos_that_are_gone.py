@@ -2,10 +2,13 @@
 
 from datetime import UTC, datetime
 
+import pytest
+
 from jobs.job.context import JobContext
 from tests.spark.index_tables import Tables, did, held, photo_id, proved, synced
 
 
+@pytest.mark.slow
 def test_a_photo_that_no_file_holds_any_more_leaves_the_index_and_comes_back(spark, settings):
     tables, now = Tables(JobContext.create(settings)), datetime.now(UTC)
     tables.lakehouse.ensure("passages", "claim_passages", "claim_assessments")

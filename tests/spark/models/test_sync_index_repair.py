@@ -107,6 +107,7 @@ def test_a_change_feed_that_was_vacuumed_rebuilds_the_index_and_says_so(tables):
     assert held(tables)[1].columns["severity"] == "moderate"
 
 
+@pytest.mark.slow
 def test_tables_restored_to_an_earlier_version_leave_no_stale_row(tables):
     synced(tables)
     before = {number: row.columns for number, row in held(tables).items()}

@@ -86,6 +86,7 @@ def photo(shade):
     return stream.getvalue()
 
 
+@pytest.mark.slow
 def test_later_deliveries_change_what_they_say_and_leave_the_rest(spark, tmp_path):
     for number in (1, 2):
         path = tmp_path / "photos" / f"{number}.0" / "a.jpg"

@@ -117,6 +117,7 @@ def test_files_become_photos_once_and_links_follow_the_path(place):
     assert (len(place.rows("photos")), len(place.rows("photo_files")), len(place.rows("claim_photos"))) == (5, 6, 6)
 
 
+@pytest.mark.slow
 def test_only_new_and_changed_files_are_read_and_copies_are_not_decoded_again(place):
     put(place.photos / "C-1" / "a.jpg", photo_bytes(1))
     place.ingest("ingest.wave_photos=1")
@@ -150,6 +151,7 @@ def test_a_file_that_is_gone_before_it_is_read_keeps_a_row_and_is_read_when_it_i
     assert third["counts"]["by_code"] == {}
 
 
+@pytest.mark.slow
 def test_an_outage_fails_the_job_and_the_next_run_reads_every_file(place):
     for number in range(100):
         put(place.photos / f"C-{number % 7}" / f"{number}.jpg", photo_bytes(number))
@@ -244,6 +246,7 @@ def test_claims_are_typed_flagged_and_updated_only_when_they_change(place):
     assert (changed["new"], changed["changed"], changed["unchanged"]) == (0, 1, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["csv", "parquet", "delta"])
 def test_claims_of_every_format(place, spark, kind):
     path = place.folder / "claims_in"
@@ -311,6 +314,7 @@ def metadata(place, name, *pairs):
     return "ingest.links.kind=metadata", f"ingest.links.path={place.folder}/{name}"
 
 
+@pytest.mark.slow
 def test_a_corrected_link_and_a_replaced_photo_leave_nothing_behind(place):
     put(place.photos / "a.jpg", photo_bytes(1))
     put(place.photos / "b.jpg", photo_bytes(2))
@@ -356,6 +360,7 @@ def test_what_is_unchanged_is_not_read_again_and_what_changed_is(place):
     assert (lost["claims"]["new"], lost["links"]["written"]) == (1, 1)
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_listed_is_counted_and_the_rest_ingested(place):
     put(place.photos / "C-2" / "b.jpg", photo_bytes(1))
     (place.photos / "C-1").symlink_to("C-1")  # a circle: the system refuses to look at it, even for root

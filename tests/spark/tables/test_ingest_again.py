@@ -50,6 +50,7 @@ def test_an_unknown_code_is_refused():
         asked_codes("rotten")
 
 
+@pytest.mark.slow
 def test_a_raised_limit_tries_again_what_it_refused_and_the_rest_is_still_told(place):
     put(place.photos / "C-1" / "a.jpg", photo_bytes(1))
     put(place.photos / "C-1" / "large.png", photo_bytes(3, "PNG") + b"\0" * 9000)
@@ -86,6 +87,7 @@ def test_a_second_run_is_no_better_than_the_first(place):
     assert place.ingest("limits.failure_minimum=3", "ingest.glob=*.jpg")["status"] == "nothing_to_do"
 
 
+@pytest.mark.slow
 def test_what_a_file_held_before_is_let_go_and_its_history_kept(place):
     for number, name in enumerate(("a.jpg", "b.jpg", "c.jpg", "d.jpg")):
         put(place.photos / "C-1" / name, photo_bytes(number))
@@ -111,6 +113,7 @@ def test_what_a_file_held_before_is_let_go_and_its_history_kept(place):
     assert ("C-1", "c.jpg") in links_of(place)
 
 
+@pytest.mark.slow
 def test_a_source_that_is_away_takes_no_link_along(place):
     for number in range(3):
         put(place.photos / f"C-{number}" / "a.jpg", photo_bytes(number))

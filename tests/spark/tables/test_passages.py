@@ -41,6 +41,7 @@ def test_passages_follow_the_narratives(context):
     assert set(passages(context).values()) == {"glass", "rain"}
 
 
+@pytest.mark.slow
 def test_a_passage_that_got_lost_between_two_runs_comes_back(context):
     put_narratives(context, {"c1": "glass", "c2": "a dent"})
     delete_keys(context.lakehouse, context.lakehouse.read("passages").limit(1).select("passage_id"), "passages")

@@ -96,6 +96,7 @@ def test_a_photo_that_is_none_is_refused_by_its_name(of_clip):
         sanitised(b"no picture at all", "notes.txt", of_clip.ingest)
 
 
+@pytest.mark.slow
 def test_two_questions_at_once_start_one_host_and_say_what_they_wait_for(of_clip):
     with hosts_apart() as directory:
         said = []

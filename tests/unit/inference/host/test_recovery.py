@@ -73,6 +73,7 @@ def test_a_host_that_is_killed_costs_no_row_and_no_task():
     assert len({row["worker"] for row in rows}) == 2
 
 
+@pytest.mark.slow
 def test_a_task_under_which_every_host_ends_fails_in_one_line(monkeypatch):
     monkeypatch.setattr(client, "UNEXPLAINED", 0)
 
@@ -108,6 +109,7 @@ def test_a_host_that_is_stopped_is_ended_within_the_deadline_and_a_retry_succeed
     assert len(embedded("good", many(40), deadline_seconds=2.0)) == 40
 
 
+@pytest.mark.slow
 def test_a_host_that_is_slow_is_left_alone():
     rows = embedded("slow", many(10), deadline_seconds=2.0)
     assert [row["status"] for row in rows] == ["ok"] * 10

@@ -1,26 +1,11 @@
 """Claim records."""
 
-from typing import TYPE_CHECKING
-
-from jobs.lakehouse.contracts.table import Column, TableContract
-from jobs.lakehouse.sql import literal
-
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+from jobs.lakehouse.contracts.table import Column, TableContract, adding
 
 _ADDED = (
     Column("updated_at", "TIMESTAMP_NTZ", "When the source last changed the record"),
     Column("given_at", "STRING", "As JSON: columns that an older record gave, or none, and when that was of"),
 )
-
-
-def with_times(spark: "SparkSession", table: str) -> None:
-    """Contract 1 to 2: the columns updated_at and given_at come. Safe to repeat."""
-    present = spark.table(table).columns
-    added = [column for column in _ADDED if column.name not in present]
-    if added:
-        columns = ", ".join(f"{column.name} {column.type} COMMENT {literal(column.comment)}" for column in added)
-        spark.sql(f"ALTER TABLE {table} ADD COLUMNS ({columns})").collect()
 
 
 CLAIMS = TableContract(
@@ -57,5 +42,5 @@ CLAIMS = TableContract(
     key=("claim_id",),
     cluster_by=("claim_id",),
     checks=(("claim_id_given", "length(trim(claim_id)) > 0"),),
-    migrations={1: with_times},
+    migrations={1: adding(*_ADDED)},
 )

@@ -56,13 +56,6 @@ def narratives_to_passages(spark: "SparkSession", table: str) -> None:
 _TOKENS_CUT = Column("tokens_cut", "INT", "Tokens at a passage's end that the model did not read; null: not a passage")
 
 
-def with_tokens_cut(spark: "SparkSession", table: str) -> None:
-    """Contract 2 to 3: the column tokens_cut comes, null in the rows that are there. Safe to repeat."""
-    if _TOKENS_CUT.name not in spark.table(table).columns:
-        added = f"{_TOKENS_CUT.name} {_TOKENS_CUT.type} COMMENT {literal(_TOKENS_CUT.comment)}"
-        spark.sql(f"ALTER TABLE {table} ADD COLUMNS ({added})").collect()
-
-
 EMBEDDINGS = TableContract(
     "embeddings",
     4,
@@ -89,5 +82,5 @@ EMBEDDINGS = TableContract(
         ("ok_has_unit_vector", "status <> 'ok' OR (size(vector) = dimension AND norm BETWEEN 0.999 AND 1.001)"),
         ("failed_has_no_vector", "status = 'ok' OR vector IS NULL"),
     ),
-    migrations={1: narratives_to_passages, 2: with_tokens_cut, 3: adding(*RETRIES)},
+    migrations={1: narratives_to_passages, 2: adding(_TOKENS_CUT), 3: adding(*RETRIES)},
 )

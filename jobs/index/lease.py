@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from jobs.lakehouse.contracts import INDEX_LEASES
 from jobs.lakehouse.errors import was_beaten
 from jobs.lakehouse.sql import insert_all, literal, update_all
-from jobs.lakehouse.writes import ATTEMPTS
+from jobs.lakehouse.writes import again_when_beaten
 from udfs.errors import ClaimlensError
 
 if TYPE_CHECKING:
@@ -91,15 +91,8 @@ class Lease:
             f"DELETE FROM {self._lakehouse.name(INDEX_LEASES.name)} "
             f"WHERE index_name = {literal(self._index)} AND run_id = {literal(self._run_id)}"
         )
-        with self._renewing:
-            for attempt in range(1, ATTEMPTS + 1):
-                try:
-                    self._lakehouse.spark.sql(statement).collect()
-                    return
-                except Exception as error:  # somebody who waits for it has asked at this moment
-                    if not was_beaten(error) or attempt == ATTEMPTS:
-                        raise
-                    time.sleep(random.uniform(0.1, 0.5) * attempt)
+        with self._renewing:  # somebody who waits for it may ask at this moment
+            again_when_beaten(lambda: self._lakehouse.spark.sql(statement).collect())
 
     def held_by(self) -> str:
         """Who has it."""

@@ -3,11 +3,11 @@
 import random
 import time
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from jobs.lakehouse.contracts import CONTRACTS, TableContract
 from jobs.lakehouse.errors import was_beaten
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import Column, DataFrame, Row
 
+T = TypeVar("T")
 ATTEMPTS = 8
 CLOCK_SKEW = timedelta(days=1)
 """By how much the clocks of two drivers that write the same table may differ."""
@@ -218,10 +219,15 @@ def _equal(columns: Iterable[str]) -> list[str]:
 
 
 def _committed(lakehouse: Lakehouse, statement: str, source: "DataFrame") -> "Row":
-    """Run a MERGE, again when another writer was faster: Delta refuses to let two of them insert the same key."""
+    """Run a MERGE; Delta refuses to let two of them insert the same key."""
+    return again_when_beaten(lambda: lakehouse.spark.sql(statement, source=source).collect()[0])
+
+
+def again_when_beaten(commit: Callable[[], T]) -> T:
+    """What `commit` gives, tried again while another writer of the same table is faster."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            return lakehouse.spark.sql(statement, source=source).collect()[0]
+            return commit()
         except Exception as error:  # its type differs between the classic API and Spark Connect
             if not was_beaten(error) or attempt == ATTEMPTS:
                 raise

@@ -18,7 +18,7 @@ def run(context: "JobContext") -> Report:
         TaxonomyError: the taxonomy is malformed.
         ModelError: the model cannot be loaded.
     """
-    from jobs.job.settled import identities, settled
+    from jobs.job.settled import TABLE_IDS, settled
     from jobs.lakehouse.contracts import DAMAGE_PREDICTIONS, HEADS, PHOTOS
     from jobs.steps.classify.distributions import current_distributions
     from jobs.steps.classify.waves import classify_pending, pending_photos, remove_stale
@@ -45,8 +45,7 @@ def run(context: "JobContext") -> Report:
     waiting, written = classify_pending(context, pending, pinned_at, *there) if pending.differing else (0, 0)
     removed = sum(remove_stale(context, photos) for photos in there if photos.differing)
     status = "done" if waiting or removed else "nothing_to_do"
-    details = details | {"stale_removed": removed}
-    details = details | current_distributions(context, head) | identities(context, snapshot)
+    details |= {"stale_removed": removed, TABLE_IDS: snapshot.table_ids} | current_distributions(context, head)
     return Report(
         "classify",
         context.run_id,

@@ -203,11 +203,9 @@ def _few(rows: "DataFrame", keys: "DataFrame | None") -> "DataFrame":
 def _changes(pinned: Pinned, table: str, since: Mapping[str, int]) -> "DataFrame":
     from pyspark.sql import functions as F
 
-    changes = None
-    if table in pinned.versions:
-        changes = pinned.lakehouse.changes(table, since.get(table, -1))
-    if changes is None:
-        empty = pinned.read(table).limit(0)
-        return empty.select("*", F.lit("").alias("_change_type"), F.lit(0).alias("_commit_version"))
     # Whatever was committed after the pinned version belongs to the next sync.
-    return changes.where(F.col("_commit_version") <= pinned.versions[table])
+    changes = pinned.snapshot.changes(table, since.get(table, -1))
+    if changes is not None:
+        return changes
+    empty = pinned.read(table).limit(0)
+    return empty.select("*", F.lit("").alias("_change_type"), F.lit(0).alias("_commit_version"))

@@ -5,16 +5,16 @@ stale, is among what those tables' feeds name since. Where they cannot tell (ano
 too many changes, no report), everything is compared, as pending.py does.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from jobs.job.context import JobContext
+from jobs.job.last_report import last_report
 from jobs.job.pending import KEY, Pending, embeddable_photos, passages
 from jobs.job.settled import COMPARE_EVERY, TABLE_IDS, UNCOMPARED
-from jobs.lakehouse.contracts import EMBEDDINGS, JOB_RUNS, PASSAGES, PHOTOS
+from jobs.lakehouse.contracts import EMBEDDINGS, PASSAGES, PHOTOS
 from jobs.lakehouse.errors import in_words
 from jobs.lakehouse.writes import stage
 
@@ -42,21 +42,14 @@ class Base:
 
 def last_run(context: JobContext, snapshot: "Snapshot", same: Mapping[str, Any]) -> Base | None:
     """The last embed that came to its end over these tables and the same details; None where there is none."""
-    from pyspark.sql import functions as F
-
-    if not context.lakehouse.exists(JOB_RUNS.name):
+    report = last_report(context, "embed", "done", "nothing_to_do")
+    if report is None or TOTALS not in report or any(report.get(name) != value for name, value in same.items()):
         return None
-    ended = F.col("status").isin("done", "nothing_to_do")
-    runs = context.lakehouse.read(JOB_RUNS.name).where((F.col("job") == "embed") & ended)
-    row = runs.orderBy(F.desc("finished_at")).select("run_id", "report").first()
-    report = json.loads(row["report"]) if row else {}
-    if TOTALS not in report or any(report.get(name) != value for name, value in same.items()):
-        return None
-    versions, so_far = report["versions_in"], report.get(UNCOMPARED, 0)
+    versions, uncompared = report["versions_in"], report.get(UNCOMPARED, 0) + 1
     older = any(version < versions.get(table, 0) for table, version in snapshot.versions.items())
-    if older or so_far + 1 >= COMPARE_EVERY or report.get(TABLE_IDS) != context.lakehouse.table_ids(*snapshot.versions):
+    if older or uncompared >= COMPARE_EVERY or report.get(TABLE_IDS) != snapshot.table_ids:
         return None
-    return Base(row["run_id"], versions, report[TOTALS], so_far + 1) if row else None
+    return Base(report["run_id"], versions, report[TOTALS], uncompared)
 
 
 @contextmanager

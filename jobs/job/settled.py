@@ -4,18 +4,18 @@ A run that wrote is never believed, because another may have written beside it: 
 only what it found is remembered. Where job_runs has lost that report, a comparison is what it costs.
 """
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from jobs.job.context import JobContext
+from jobs.job.last_report import last_report
 from jobs.job.report import Counts, Report
-from jobs.lakehouse.contracts import JOB_RUNS
 
 if TYPE_CHECKING:
     from jobs.lakehouse.snapshot import Snapshot
 
 TABLE_IDS = "table_ids"
+"""Detail of a report: Delta's id of each table that was read, for the next run: one made anew has another."""
 UNCOMPARED = "uncompared"
 """Detail of a report: how many runs in a row have relied on reports. Absent where all was compared."""
 COMPARE_EVERY = 20
@@ -32,12 +32,12 @@ def settled(context: JobContext, job: str, snapshot: "Snapshot", same: Mapping[s
         snapshot: the tables that are compared, at their versions.
         same: details that decide what there is to do, such as the model_key.
     """
-    last = _last_report(context, job)
+    last = last_report(context, job, STATUS)
     if last is None or last["versions_in"] != dict(snapshot.versions):
         return None
     if any(last.get(name) != value for name, value in same.items()):
         return None
-    if last.get(TABLE_IDS) != context.lakehouse.table_ids(*snapshot.versions):
+    if last.get(TABLE_IDS) != snapshot.table_ids:
         return None
     counts = last.pop("counts")
     uncompared = last.get(UNCOMPARED, 0) + 1
@@ -54,18 +54,3 @@ def settled(context: JobContext, job: str, snapshot: "Snapshot", same: Mapping[s
         versions_out=last["versions_out"],
         details=details | {UNCOMPARED: uncompared},
     )
-
-
-def identities(context: JobContext, snapshot: "Snapshot") -> dict[str, Any]:
-    """What a report has to say for the next run: a table made anew has another id."""
-    return {TABLE_IDS: context.lakehouse.table_ids(*snapshot.versions)}
-
-
-def _last_report(context: JobContext, job: str) -> dict[str, Any] | None:
-    from pyspark.sql import functions as F
-
-    if not context.lakehouse.exists(JOB_RUNS.name):
-        return None
-    runs = context.lakehouse.read(JOB_RUNS.name).where((F.col("job") == job) & (F.col("status") == STATUS))
-    row = runs.orderBy(F.desc("finished_at")).select("report").first()
-    return dict(json.loads(row["report"])) if row else None

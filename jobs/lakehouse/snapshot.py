@@ -1,5 +1,6 @@
 """Tables as they were at one moment: what a job reads, and what its report says that it read."""
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from jobs.lakehouse.contracts import CONTRACTS
@@ -19,6 +20,11 @@ class Snapshot:
         self.spark = lakehouse.spark
         self._lakehouse = lakehouse
         self.versions = lakehouse.versions_there(*(tables or CONTRACTS)) if at is None else dict(at)
+
+    @cached_property
+    def table_ids(self) -> dict[str, str]:
+        """Delta's own id of each table, asked once: one that was made anew has another."""
+        return self._lakehouse.table_ids(*self.versions)
 
     def read(self, name: str) -> "DataFrame":
         """The table's rows, or no rows where the table is absent."""

@@ -69,8 +69,6 @@ def changes_since(
     context: JobContext, snapshot: Snapshot, head: CurrentHead, state: State | None
 ) -> "dict[str, DataFrame] | str":
     """The change feeds between the state and the snapshot; or, where they do not tell all, the reason why not."""
-    from pyspark.sql import functions as F
-
     if state is None:
         return "there is no earlier assessment to go on from"
     if state.rules != rules_of(context.settings.assess.severity_map):
@@ -86,13 +84,8 @@ def changes_since(
     foreign = lakehouse.changes(CLAIM_ASSESSMENTS.name, state.assessments["version"])
     if foreign is not None and not of_head(foreign, head).isEmpty():
         return "something else has changed the assessments"
-    found = {}
-    for table, version in snapshot.versions.items():
-        if version > state.sources[table]["version"]:
-            feed = lakehouse.changes(table, state.sources[table]["version"])
-            if feed is not None:
-                found[table] = feed.where(F.col("_commit_version") <= version)
-    return found
+    feeds = {table: snapshot.changes(table, state.sources[table]["version"]) for table in snapshot.versions}
+    return {table: feed for table, feed in feeds.items() if feed is not None}
 
 
 def begin(context: JobContext, head: CurrentHead) -> None:

@@ -1,11 +1,11 @@
 """What the predictions of a classifier come to."""
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from jobs.job.context import JobContext
 from jobs.job.head import CurrentHead, predictions
-from jobs.lakehouse.contracts import DAMAGE_PREDICTIONS, JOB_RUNS
+from jobs.job.last_report import last_report
+from jobs.lakehouse.contracts import DAMAGE_PREDICTIONS
 from udfs.heads.severity import NOTHING
 
 if TYPE_CHECKING:
@@ -18,19 +18,11 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 def current_distributions(context: JobContext, head: CurrentHead) -> dict[str, Any]:
     """What the predictions of the head come to; taken from the last classify's report where none has come since."""
     version = context.lakehouse.version(DAMAGE_PREDICTIONS.name)
-    last = _last_report(context)
+    last = last_report(context, "classify", "done", "nothing_to_do", "skipped") or {}
     same = last.get("versions_out", {}).get(DAMAGE_PREDICTIONS.name) == version
     if same and last.get("head_key") == head.head_key and all(name in last for name in FIGURES):
         return {name: last[name] for name in FIGURES}
     return distributions(predictions(context, head))
-
-
-def _last_report(context: JobContext) -> dict[str, Any]:
-    from pyspark.sql import functions as F
-
-    runs = context.lakehouse.read(JOB_RUNS.name).where("job = 'classify' AND status <> 'failed'")
-    row = runs.orderBy(F.desc("finished_at")).select("report").first()
-    return dict(json.loads(row["report"])) if row else {}
 
 
 def distributions(rows: "DataFrame") -> dict[str, Any]:

@@ -11,7 +11,7 @@ from jobs.job.head import entered_head
 from jobs.job.pending import KEY, SOURCES, Pending, compared, entities_of, pending_entities
 from jobs.job.report import Counts, Report
 from jobs.job.retries import Retries
-from jobs.job.settled import UNCOMPARED, identities, settled
+from jobs.job.settled import TABLE_IDS, UNCOMPARED, settled
 from jobs.lakehouse.contracts import EMBEDDINGS
 from jobs.lakehouse.leftovers import remove_leftovers
 from jobs.lakehouse.plan import Plan, staged_plan
@@ -62,7 +62,7 @@ def embed(context: JobContext, retries: Retries) -> Report:
     details = {
         **_of_model(context),
         **same,
-        **identities(context, snapshot),
+        TABLE_IDS: snapshot.table_ids,
         **({UNCOMPARED: base.uncompared} if base is not None and few is not None else {}),
         "photos_embedded": done.embedded.get("photo", 0),
         "passages_embedded": done.embedded.get("passage", 0),

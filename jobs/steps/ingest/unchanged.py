@@ -1,13 +1,12 @@
 """What a run need not do again: its sources and tables are as the last complete run left them."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jobs.job.context import JobContext
-from jobs.lakehouse.contracts import JOB_RUNS
+from jobs.job.last_report import last_report
 from jobs.steps.ingest.records import Source, listed
 
 if TYPE_CHECKING:
@@ -32,14 +31,7 @@ class LastRun:
 
 def last_run(context: JobContext) -> LastRun:
     """The newest report of ingest in job_runs, or an empty one."""
-    from pyspark.sql import functions as F
-
-    lakehouse = context.lakehouse
-    if not lakehouse.exists(JOB_RUNS.name):
-        return LastRun({})
-    ended = lakehouse.read(JOB_RUNS.name).where("job = 'ingest' AND status IN ('done', 'nothing_to_do')")
-    newest = ended.orderBy(F.col("finished_at").desc()).select("report").limit(1).collect()
-    return LastRun(json.loads(newest[0]["report"]) if newest else {})
+    return LastRun(last_report(context, "ingest", "done", "nothing_to_do") or {})
 
 
 def source_state(

@@ -16,8 +16,7 @@ OPERATORS = ("!=", "<=", ">=", "=", "<", ">", "contains", "in")
 _GRAMMAR = re.compile(
     r"^\s*(?P<column>\w+)\s*(?P<operator>!=|<=|>=|==?|<|>|\bcontains\b|\bin\b)\s*(?P<value>.+?)\s*$", re.I | re.S
 )
-_UNWRITABLE = re.compile("[\ud800-\udfff]")
-"""Halves of surrogate pairs: what Python makes of bytes on a command line that are not in its encoding."""
+_NO_TEXT = re.compile("[\ud800-\udfff]")
 _LIST = re.compile(r"\s*(?:'(?P<single>[^']*)'|\"(?P<double>[^\"]*)\"|(?P<bare>[^,]+))")
 
 DAMAGE_COLUMNS: Mapping[str, str] = {
@@ -110,6 +109,11 @@ def matches(filters: Sequence[Filter], columns: Mapping[str, Any]) -> bool:
     )
 
 
+def is_no_text(text: str) -> bool:
+    """Whether it holds halves of surrogate pairs: what Python makes of bytes on a command line in another encoding."""
+    return _NO_TEXT.search(text) is not None
+
+
 def parse_filter(text: str) -> Filter:
     """Read `column operator value`, for example `reported_severity = Total Loss` or `damage contains dent`.
 
@@ -118,7 +122,7 @@ def parse_filter(text: str) -> Filter:
     Raises:
         InputError: not of this form, an unknown column (names the nearest one), or a value that does not fit it.
     """
-    if _UNWRITABLE.search(text):
+    if is_no_text(text):
         raise InputError(f"--where {text!r}: holds bytes that are no text; write it in UTF-8.")
     match = _GRAMMAR.match(text)
     if match is None:

@@ -1,9 +1,9 @@
 """The proof that an index holds what the tables say: by contents, both sides read in full."""
 
-from jobs.index.protocol import Fingerprint, IndexWriter
+from jobs.index.protocol import Fingerprint, IndexWriter, index_damaged
 from jobs.index.rows import Pinned, expected, index_rows, with_hashes_of_contents
 from jobs.lakehouse.errors import marked_text
-from udfs.errors import IndexDamagedError, IndexMismatchError
+from udfs.errors import IndexMismatchError
 from udfs.functions.index_damage import MARK
 
 
@@ -24,9 +24,7 @@ def proved(pinned: Pinned, writer: IndexWriter) -> Fingerprint:
         damage = marked_text(error, MARK)  # a task told it
         if damage is None:
             raise
-        raise IndexDamagedError(
-            f"The index {writer.location} is damaged ({damage}): claimlens sync-index builds it anew."
-        ) from error
+        raise index_damaged(writer.location, damage) from error
     for what, held in (("contents", contents), ("stored hashes", writer.fingerprint())):
         if held != wanted:
             raise IndexMismatchError(

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from udfs.errors import IndexDamagedError
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from jobs.settings.sections import IndexSettings
 
 MODULUS = 1 << 64
+MENDED = "claimlens sync-index builds it anew"
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,11 @@ class Fingerprint:
 
     def __sub__(self, other: "Fingerprint") -> "Fingerprint":
         return Fingerprint(self.rows - other.rows, (self.checksum - other.checksum) % MODULUS)
+
+
+def index_damaged(location: str, what: str, mend: str = MENDED) -> IndexDamagedError:
+    """The one line for an index that cannot be read: what is wrong with it, and what mends that."""
+    return IndexDamagedError(f"The index {location} is damaged ({what}): {mend}.")
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """What is asked of the index: plain data, and whether it can be asked at all."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -14,8 +13,6 @@ ENTITIES = ("photo", "passage")
 LONGEST_SENTENCE = 10_000
 """Characters. No model reads more than a few hundred words; what is longer is a file that was pasted by mistake."""
 LARGEST_LIMIT = 1000
-_UNWRITABLE = re.compile("[\ud800-\udfff]")
-"""Halves of surrogate pairs: what Python makes of bytes on a command line that are not in its encoding."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +64,10 @@ def checked(query: Query) -> "list[Filter]":
     Raises:
         InputError: nothing was asked, or more than fits together, or a filter is wrong.
     """
-    from jobs.index.filters import parse_filter
+    from jobs.index.filters import is_no_text, parse_filter
 
     for text in (query.sentence, query.claim_id):
-        if text is not None and _UNWRITABLE.search(text):
+        if text is not None and is_no_text(text):
             raise InputError(f"{text!r}: holds bytes that are no text; write the question in UTF-8.")
     if query.entity not in ENTITIES:
         raise InputError(f"--entity {query.entity}: must be one of {', '.join(ENTITIES)}.")

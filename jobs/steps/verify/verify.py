@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from jobs.index.opening import open_writer
 from jobs.index.proof import proved
+from jobs.index.protocol import index_damaged
 from jobs.index.rows import Pinned
 from jobs.index.state import DAMAGED, read_state, write_state
 from jobs.job.report import Counts, Report
@@ -36,9 +37,7 @@ def verify(context: "JobContext", model_key: str, dimension: int) -> Report:
     try:
         damage = writer.damage()
         if damage is not None:
-            raise IndexDamagedError(
-                f"The index {writer.location} is damaged ({damage}): claimlens sync-index builds it anew."
-            )
+            raise index_damaged(writer.location, damage)
         held = proved(pinned, writer)
     except (IndexMismatchError, IndexDamagedError):
         if not context.dry_run:

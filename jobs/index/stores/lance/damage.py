@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol, TypeVar
 
+from jobs.index.protocol import index_damaged
 from jobs.lakehouse.errors import marked_text
 from udfs.errors import IndexDamagedError
 from udfs.functions.index_damage import MARK, is_damage, said
@@ -12,7 +13,6 @@ from udfs.functions.index_damage import MARK, is_damage, said
 if TYPE_CHECKING:
     from lance import LanceDataset
 
-MENDED = "claimlens sync-index builds it anew"
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
@@ -55,7 +55,7 @@ def sizes(dataset: "LanceDataset") -> dict[str, int]:
 
 
 @contextmanager
-def damage_of(location: str, mend: str = MENDED) -> Iterator[None]:
+def damage_of(location: str) -> Iterator[None]:
     """Raises what comes up within as an IndexDamagedError where it tells of damaged files."""
     try:
         yield
@@ -65,7 +65,7 @@ def damage_of(location: str, mend: str = MENDED) -> Iterator[None]:
         told = marked_text(error, MARK)
         if told is None and not is_damage(error):
             raise
-        raise IndexDamagedError(f"The index {location} is damaged ({told or said(error)}): {mend}.") from error
+        raise index_damaged(location, told or said(error)) from error
 
 
 def tells_damage(

@@ -2,9 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from jobs.index.stores.lance.damage import MENDED, damage_of
+from jobs.index.protocol import index_damaged
+from jobs.index.stores.lance.damage import damage_of
 from jobs.lakehouse.places import address, file_system, local_path
-from udfs.errors import IndexDamagedError, IndexMismatchError, InputError
+from udfs.errors import IndexMismatchError, InputError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -90,7 +91,7 @@ def opened_for_reading(root: str, model_key: str) -> "tuple[str, LanceDataset]":
     if dataset is None:
         others = indexes_under(root)
         if model_key in others:
-            raise IndexDamagedError(f"The index {location} is damaged (it has no version): {MENDED}.")
+            raise index_damaged(location, "it has no version")
         if others:
             raise IndexMismatchError(
                 f"{address(root)} holds no index of model_key {model_key}, only of {', '.join(others)}: "

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 import numpy as np
 
 from jobs.index.filters import Filter, matches
-from jobs.index.protocol import Found
+from jobs.index.protocol import MENDED, Found, index_damaged
 from jobs.index.scanning import found
 from jobs.index.schemas import HASHES
-from jobs.index.stores.lance.damage import MENDED, missing_or_cut
+from jobs.index.stores.lance.damage import missing_or_cut
 from jobs.index.stores.lance.dataset import MODEL_KEY, dimension_of
 from jobs.index.stores.lance.filter_sql import among, every, joined, literal, sql_of
 from jobs.index.stores.lance.segments import has_vectors
@@ -165,7 +165,7 @@ class LanceReader:
             seen = said(another)
         # What a listing does not show, a sync does not see either, before the contents are proved.
         mend = MENDED if seen else f"run claimlens verify; after it, {MENDED}"
-        return IndexDamagedError(f"The index {self.location} is damaged ({seen or said(error)}): {mend}.")
+        return index_damaged(self.location, seen or said(error), mend)
 
     def _now(self) -> "LanceDataset":
         """The newest version; what was cached of the indexes is kept."""

@@ -1,12 +1,14 @@
 """The assessment of claims on executors."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from udfs.assessment import Assessment, Evidence, assess_claim, normalised_severity_map
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from udfs.functions.batches import BatchFunction
 
 VERDICT_FIELDS = (
     "worst_severity string, expected_severity string, agreement string, review boolean, review_reasons array<string>"
@@ -17,7 +19,7 @@ EVIDENCE_COLUMNS = tuple(Evidence.__dataclass_fields__)
 
 def assess_batches(
     severity_map: Mapping[str, str],
-) -> "Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]":
+) -> "BatchFunction":
     """For DataFrame.mapInArrow: rows with the columns of Evidence to the same rows and VERDICT_FIELDS.
 
     Raises:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pyspark.sql import Column
 
+    from udfs.functions.batches import BatchFunction
+
 RESULT_FIELDS = (
     "scores map<string,float>, labels array<string>, severity string, part string, "
     "confidence float, margin float, closest struct<facet:string,name:string,other:string>, decision string"
@@ -31,7 +33,7 @@ def prediction_arrow_schema() -> "pa.Schema":
     return pa.schema([("photo_id", pa.string()), *_result_fields()])
 
 
-def classify_batches(head: Head) -> "Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]":
+def classify_batches(head: Head) -> "BatchFunction":
     """For DataFrame.mapInArrow: (photo_id, vector array<float>) to the columns of PREDICTION_SCHEMA.
 
     One row out for each row in. Vectors are read in place, without a copy from Arrow to numpy.

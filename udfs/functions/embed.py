@@ -11,6 +11,7 @@ import pyarrow as pa
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from udfs.errors import ModelError
+from udfs.functions.batches import BatchFunction
 from udfs.inference.host.client import run_task
 from udfs.inference.tasks import EMBED_PHOTOS, EMBED_TEXTS, Task
 from udfs.models import ModelReference, describe_model, settled
@@ -33,12 +34,10 @@ ARROW_EMBEDDING_SCHEMA = EMBED_PHOTOS.outputs
 EMBEDDING_SCHEMA = from_arrow_schema(ARROW_EMBEDDING_SCHEMA)
 """The same for Spark."""
 
-ArrowBatches = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
-
 
 def embed_photo_batches(
     reference: ModelReference, batch_size: int | None = None, *, cores: int | None = None
-) -> ArrowBatches:
+) -> BatchFunction:
     """The function for DataFrame.mapInArrow(..., EMBEDDING_SCHEMA) over columns entity_id and jpeg.
 
     Call it on the driver: it settles the dtype and the model_key there, and executors that find another model
@@ -57,7 +56,7 @@ def embed_photo_batches(
 
 def embed_text_batches(
     reference: ModelReference, batch_size: int | None = None, *, cores: int | None = None
-) -> ArrowBatches:
+) -> BatchFunction:
     """The same as embed_photo_batches over columns entity_id and text.
 
     Raises:
@@ -90,7 +89,7 @@ def text_embedding_udf(
     return _pandas_udf(_arrow_batches(reference, EMBED_TEXTS, batch_size, cores), EMBED_TEXTS)
 
 
-def _arrow_batches(reference: ModelReference, task: Task, batch_size: int | None, cores: int | None) -> ArrowBatches:
+def _arrow_batches(reference: ModelReference, task: Task, batch_size: int | None, cores: int | None) -> BatchFunction:
     reference = settled(reference)
     description = describe_model(reference)
     if task.name not in description.tasks:
@@ -112,7 +111,7 @@ def _not_done(name: str, task: Task) -> str:
     return f"model {name} does not do {task.name}; name another model."
 
 
-def _pandas_udf(embed: ArrowBatches, task: Task) -> "Callable[..., Column]":
+def _pandas_udf(embed: BatchFunction, task: Task) -> "Callable[..., Column]":
     import pandas as pd
     from pyspark.sql.pandas.functions import pandas_udf
 

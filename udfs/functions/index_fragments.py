@@ -9,9 +9,9 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 
+from udfs.functions.batches import BatchFunction
 from udfs.functions.index_damage import damage_marked
 
-ArrowBatches = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 MODULUS = 1 << 64
 ROWS_PER_FILE = 1 << 17
 """At 512 numbers some 300 MB a file: one deleted row rewrites one such file."""
@@ -21,7 +21,7 @@ WRITTEN_SCHEMA = "fragment STRING, rows BIGINT, checksum DECIMAL(20, 0)"
 """What a task tells of each fragment: Lance's description of it as JSON, its rows, and the sum of their hashes."""
 
 
-def write_batches(uri: str, schema: pa.Schema, hashes: tuple[str, ...], *, append: bool) -> ArrowBatches:
+def write_batches(uri: str, schema: pa.Schema, hashes: tuple[str, ...], *, append: bool) -> BatchFunction:
     """A mapInArrow function that writes its rows into data files of a dataset, in the dataset's schema.
 
     Files of a task that failed, or that ran twice, belong to no version, and the next clean-up removes them.
@@ -68,7 +68,7 @@ def _written(
     )
 
 
-def read_batches(uri: str, version: int, columns: tuple[str, ...]) -> ArrowBatches:
+def read_batches(uri: str, version: int, columns: tuple[str, ...]) -> BatchFunction:
     """A mapInArrow function from numbers of fragments (column `fragment`) to their rows.
 
     Beside the columns it gives `fragment` and `row`, the row's address in this version.
@@ -125,7 +125,7 @@ def _relabelled(rows: pa.Table, *, uri: str, version: int, columns: tuple[str, .
     )
 
 
-def index_batches(uri: str, version: int, column: str, options: bytes) -> ArrowBatches:
+def index_batches(uri: str, version: int, column: str, options: bytes) -> BatchFunction:
     """A mapInArrow function from numbers of fragments to the pickled segment of a vector index over them."""
     return partial(_indexed, uri=uri, version=version, column=column, options=options)
 
@@ -143,7 +143,7 @@ def _indexed(
         yield pa.RecordBatch.from_pydict({"segment": pa.array([pickle.dumps(segment)], pa.binary())})
 
 
-def compact_batches(uri: str) -> ArrowBatches:
+def compact_batches(uri: str) -> BatchFunction:
     """A mapInArrow function that carries out pickled tasks of a compaction, and gives the pickled results."""
     return partial(_compacted, uri=uri)
 

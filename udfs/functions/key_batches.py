@@ -1,16 +1,15 @@
 """Keys in the place of texts, for columns that Spark made itself, such as a claim's number cut from a path."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 
 import pyarrow as pa
 
+from udfs.functions.batches import BatchFunction
 from udfs.keys import key_of
 
-ArrowBatches = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
-
-def key_batches(column: str) -> ArrowBatches:
+def key_batches(column: str) -> BatchFunction:
     """A mapInArrow function that puts `key_of` each text in `column`, null for what is no key; other columns pass."""
     return partial(_keyed, column=column)
 

@@ -2,12 +2,13 @@
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 
+from udfs.functions.batches import BatchFunction
 from udfs.functions.file_names import expanded, is_hidden, name_pattern, path_bytes, path_text
 
 SCHEME = "file:"
@@ -26,7 +27,6 @@ FILES_SCHEMA = pa.schema(
 length in bytes; or, with neither, what could not be listed and why."""
 ROWS = 16_384
 
-BatchFunction = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 Folder = tuple[str, bool, str | None]
 File = tuple[str, int | None, int | None, str | None]
 

@@ -1,6 +1,6 @@
 """Records of claims on the executors, to one row a claim."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
@@ -8,9 +8,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from udfs.functions.batches import BatchFunction
 from udfs.records.merging import KEY, merged
 
-BatchFunction = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 _ROWS = 2048
 
 

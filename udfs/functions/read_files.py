@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from udfs.functions.batches import BatchFunction
 from udfs.functions.file_names import path_bytes
 from udfs.functions.list_files import SCHEME
 
@@ -18,7 +19,6 @@ READ_COLUMNS = (("photo_id", pa.string()), ("content", pa.binary()), ("problem",
 OUTPUT_BATCH_BYTES = 8 * 1024 * 1024
 """Bytes after which a batch goes out; one file more may be in it."""
 
-BatchFunction = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 Contents = tuple[str | None, bytes | None, str | None]
 
 

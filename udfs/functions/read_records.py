@@ -1,7 +1,7 @@
 """Record files (claims, links) read on the executors, to rows of one schema whatever the files are."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import BinaryIO, cast
 
 import pyarrow as pa
 
+from udfs.functions.batches import BatchFunction
 from udfs.functions.file_names import path_bytes
 from udfs.functions.list_files import ABSENT, SCHEME
 from udfs.records.columns import Wanted
@@ -16,7 +17,6 @@ from udfs.records.form import Form
 from udfs.records.problem import Code
 from udfs.records.reading import Row, read_rows, row_of, unreadable
 
-BatchFunction = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 _PLACE = (("source", pa.string()), ("number", pa.int64()), ("line", pa.int64()))
 _FINDINGS = tuple((name, pa.string()) for name in ("code", "detail", "raw", "absent", "flags"))
 _ROWS = 2048

@@ -1,7 +1,7 @@
 """Sanitising as a function over Arrow batches, for `DataFrame.mapInArrow`."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from udfs.functions.batches import BatchFunction
 from udfs.images.decoders.pool import decoders
 from udfs.images.photo import SanitisedPhoto, SanitiseLimits
 from udfs.outcome import ErrorCode, Status
@@ -49,8 +50,6 @@ _FIELDS = (
     "perceptual_hash",
 )
 _UNREADABLE = SanitisedPhoto(Status.FAILED, ErrorCode.UNREADABLE, "the file was listed but its bytes could not be read")
-
-BatchFunction = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
 
 def sanitise_batches(

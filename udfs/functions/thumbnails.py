@@ -5,12 +5,11 @@ from functools import partial
 
 import pyarrow as pa
 
+from udfs.functions.batches import BatchFunction
 from udfs.images.thumbnail import LONGEST_SIDE, thumbnail, tile
 
-ArrowBatches = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
-
-def thumbnail_batches(column: str, longest_side: int = LONGEST_SIDE, most_bytes: int | None = None) -> ArrowBatches:
+def thumbnail_batches(column: str, longest_side: int = LONGEST_SIDE, most_bytes: int | None = None) -> BatchFunction:
     """A mapInArrow function that puts thumbnails in the place of the JPEGs in `column`; the other columns pass.
 
     A JPEG that does not decode becomes null.
@@ -20,7 +19,7 @@ def thumbnail_batches(column: str, longest_side: int = LONGEST_SIDE, most_bytes:
     )
 
 
-def tile_batches(column: str, side: int) -> ArrowBatches:
+def tile_batches(column: str, side: int) -> BatchFunction:
     """The same with square pieces from the middle, `side` pixels wide."""
     return partial(_replaced, column=column, reduce=partial(tile, side=side))
 

@@ -3,12 +3,13 @@
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql.pandas.types import from_arrow_schema
 
+from udfs.functions.batches import BatchFunction
 from udfs.outcome import Status
 
 ARROW_TIMING_SCHEMA = pa.schema(
@@ -29,10 +30,8 @@ the process with the model: load_seconds and batch_size among them."""
 TIMING_SCHEMA = from_arrow_schema(ARROW_TIMING_SCHEMA)
 """The same for Spark."""
 
-ArrowBatches = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
-
-def timed_batches(run: ArrowBatches) -> ArrowBatches:
+def timed_batches(run: BatchFunction) -> BatchFunction:
     """Around the function for DataFrame.mapInArrow that embeds: the same work, and one row per task that times it."""
 
     def timing(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -11,18 +11,13 @@ from jobs.job.pending import KEY, SOURCES, pending_entities
 from jobs.lakehouse.plan import staged_plan
 from jobs.lakehouse.writes import append_once, delete_keys
 from tests.conftest import settings_in
-from tests.models import build_clip, build_vit
+from tests.models import build_vit
 from tests.spark.rows import add_photos, filled, jpeg, passage_id, put_narratives
 from udfs.errors import FailureRateError, ModelError
 from udfs.models import ModelReference
 from udfs.outcome import ERROR_CODES
 
 COLOURS = [(red, green, 90) for red in range(0, 250, 60) for green in (10, 200)]
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory):
-    return build_clip(tmp_path_factory.mktemp("models") / "clip")
 
 
 @pytest.fixture

@@ -10,16 +10,14 @@ from jobs.job.context import JobContext
 from jobs.job.execution import execute
 from jobs.lakehouse.writes import append_once, delete_keys
 from tests.conftest import settings_in
-from tests.models import build_clip
 from tests.spark.rows import add_photos, jpeg, passage_id, put_narratives
 
 COLOURS = [(red, 10, 90) for red in range(0, 250, 30)]
 
 
 @pytest.fixture
-def context(spark, tmp_path):
-    model = build_clip(tmp_path / "clip")
-    return JobContext.create(settings_in(tmp_path, f"models.photo.name={model}", "embed.classify=false"))
+def context(spark, tmp_path, clip):
+    return JobContext.create(settings_in(tmp_path, f"models.photo.name={clip}", "embed.classify=false"))
 
 
 @pytest.mark.slow

@@ -9,17 +9,11 @@ from jobs.job.context import JobContext
 from jobs.job.execution import execute
 from jobs.steps.embed.comparison import compare_with_estimate
 from tests.conftest import settings_in
-from tests.models import build_clip
 from tests.spark.rows import add_photos, jpeg, put_narratives
 
 pytestmark = pytest.mark.slow
 
 COLOURS = [(red, green, 90) for red in range(0, 250, 40) for green in (10, 120, 200)]
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory):
-    return build_clip(tmp_path_factory.mktemp("models") / "clip")
 
 
 @pytest.fixture

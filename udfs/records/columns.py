@@ -76,7 +76,7 @@ def looked_up(fields: Mapping[str, object], wanted: Wanted) -> Values:
 
 def written(fields: Mapping[str, object]) -> str:
     """The record as JSON, the same for any order of its columns."""
-    text = json.dumps(fields, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    text = written_value(fields)
     return text if text.isascii() else mended(text) or text
 
 

@@ -45,7 +45,7 @@ class Findings:
         theirs = wanted.columns
         said: dict[str, Any] = {}
         failed = [example for example in self.examples if example["code"]]
-        doubtful = [{**example} for example in self.examples if not example["code"]]
+        doubtful = [example for example in self.examples if not example["code"]]
         said |= {"by_code": dict(self.by_code), "failed_records": failed} if self.by_code else {}
         said |= {"doubtful_records": doubtful} if doubtful else {}
         said |= {"problems": self.problems[:EXAMPLES], "problem_count": len(self.problems)} if self.problems else {}

@@ -17,7 +17,7 @@ from udfs.inference.host.placement import Place, host_cores, parent_process
 from udfs.inference.host.wire import GREETING
 
 START_SECONDS = 60.0
-"""Seconds without a word from a host after which a task asks it how it is."""
+"""Seconds that a host may take from its start to its greeting."""
 SERVER = "udfs.inference.host.server"
 """The module that is a host."""
 ADDRESS_SPACE = 8 * 1024**3
